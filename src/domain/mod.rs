@@ -1,0 +1,8 @@
+//! The words all rooms share: who people and accounts are, what was read of them, and what a run is.
+//!
+//! Imports nothing of the program. A word belongs here when two rooms that do not know each other need it.
+
+pub mod decision;
+pub mod directory;
+pub mod identity;
+pub mod run;

@@ -1,0 +1,3 @@
+//! Parses the arguments, runs the command, leaves with its exit code.
+
+fn main() {}
