@@ -1,0 +1,5 @@
+//! What the whole program promises, in one test binary: a folder per promise would link the program once more each.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, and the line is in the message")]
+
+mod floors;
