@@ -5,7 +5,7 @@ use std::error::Error;
 use crate::auth::{AuthError, Class};
 use crate::domain::run::Outcome;
 use crate::graph::GraphError;
-use crate::history::HistoryError;
+use crate::history::error::HistoryError;
 use crate::okta::OktaError;
 
 /// Why the work could not go on.

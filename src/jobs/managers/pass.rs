@@ -179,7 +179,7 @@ impl Pass<'_> {
     }
 
     async fn record(&self, planner: &Planner<'_>, plan: &Plan) -> Result<(), JobError> {
-        record::decisions(self.context, &self.sides, planner, plan, true).await?;
+        record::decisions(self.context, &self.sides, planner, plan).await?;
         record::links(self.context, self.job, &self.sides, plan).await?;
         record::parked(self.context, &self.sides, &self.known, plan).await
     }

@@ -35,10 +35,33 @@ pub(super) async fn decisions(
     sides: &Sides,
     planner: &Planner<'_>,
     plan: &Plan,
-    full: bool,
 ) -> Result<(), JobError> {
-    let pass = Pass { run: &context.run, job: &context.job, at: context.now(), full };
-    let rows = sides.people.iter().map(|(ix, person)| {
+    let pass = Pass { run: &context.run, job: &context.job, at: context.now(), full: true };
+    let rows = sides.people.iter().map(|(ix, _)| decision(sides, planner, plan, ix));
+    context.history.record_decisions(&pass, rows).await?;
+    Ok(())
+}
+
+/// Records what was decided about one person.
+pub(super) async fn decision_of(
+    context: &Context,
+    sides: &Sides,
+    planner: &Planner<'_>,
+    plan: &Plan,
+    ix: PersonIx,
+) -> Result<(), JobError> {
+    let pass = Pass { run: &context.run, job: &context.job, at: context.now(), full: false };
+    context.history.record_decisions(&pass, std::iter::once(decision(sides, planner, plan, ix))).await?;
+    Ok(())
+}
+
+fn decision<'a>(
+    sides: &'a Sides,
+    planner: &'a Planner<'_>,
+    plan: &'a Plan,
+    ix: PersonIx,
+) -> Decision<'a, impl FnOnce() -> String + Send + 'a> {
+        let person = sides.people.get(ix);
         let verdict = plan.verdict(ix);
         let account = verdict.account().map(|account| sides.accounts.get(account));
         Decision {
@@ -52,9 +75,6 @@ pub(super) async fn decisions(
                 serde_json::to_string(&planner.evidence(plan, ix)).expect("evidence is texts, lists and words")
             },
         }
-    });
-    context.history.record_decisions(&pass, rows).await?;
-    Ok(())
 }
 
 /// Remembers which account is whose.

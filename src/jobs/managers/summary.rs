@@ -100,6 +100,18 @@ impl Summary {
         }
     }
 
+    /// What an undo would restore.
+    pub(super) fn undo_shown(&mut self, sides: &Sides, tally: &Tally, restore: &[Change], of: &RunId) -> Finish {
+        let lines = restore.iter().map(|change| line(sides, change, "planned", None)).collect();
+        Finish {
+            outcome: Outcome::Planned,
+            message: format!("undo of run {of} would restore {} managers: {}", restore.len(), kinds(&tally.planned)),
+            hint: (!restore.is_empty()).then(|| format!("`graphkeeper undo {of} --yes` does it")),
+            details: self.details(tally.clone(), None, lines),
+            ..Finish::default()
+        }
+    }
+
     /// What was written, what was not, and why.
     pub(super) fn applied(&mut self, done: Done<'_>) -> Finish {
         let tally = counted(&done);
