@@ -430,9 +430,9 @@ mod tests {
             let filter = RunFilter { user: Some(name.to_owned()), ..RunFilter::default() };
             assert_eq!(list(filter).await, ["aaaa0001"], "{name}");
         }
-        let last = place.history.last_run_per_job().await.unwrap();
-        let last: Vec<_> = last.iter().map(|(job, run)| (job.as_str(), run.id.as_str())).collect();
-        assert_eq!(last, [("licenses", "aaaa0003"), ("managers", "aaaa0002")]);
+        let newest = place.history.last_run_per_job().await.unwrap();
+        let newest: Vec<_> = newest.iter().map(|(job, run)| (job.as_str(), run.id.as_str())).collect();
+        assert_eq!(newest, [("licenses", "aaaa0003"), ("managers", "aaaa0002")]);
     }
 
     #[tokio::test]
