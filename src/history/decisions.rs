@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher as _};
 
-use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 
 use crate::domain::decision::Reason;
@@ -111,6 +110,9 @@ impl Digests {
         self.people.iter().zip(&self.seen).filter(|(_, seen)| !**seen).map(|((_, _, row), _)| *row)
     }
 }
+
+/// How many standing decisions are read at a time.
+const PAGE: i64 = 5_000;
 
 /// The last full pass before this one: until then decisions that change now are known to have held.
 struct Before {
@@ -224,15 +226,27 @@ impl History {
         .await?;
         let people = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
         let mut digests = Digests { people, seen: Vec::new() };
-        let mut rows = sqlx::query!(
-            r#"select id as "id!", person as "person!", digest as "digest!" from decision where job = ? and last_run is null"#,
-            job
-        )
-        .fetch(&self.reader);
-        while let Some(row) = rows.try_next().await? {
-            #[expect(clippy::cast_sign_loss, reason = "a digest is 64 bits, however they are read")]
-            let digest = row.digest as u64;
-            digests.people.push((hash(&row.person), digest, row.id));
+        // Thousands of people a row: the cost is in handing rows over, not in finding them.
+        let mut after = String::new();
+        loop {
+            let page = sqlx::query_scalar!(
+                r#"select json_group_array(json_array(id, person, digest)) as "page!: String"
+                     from (select id, person, digest from decision
+                            where job = ?1 and last_run is null and person > ?2 order by person limit ?3)"#,
+                job,
+                after,
+                PAGE
+            )
+            .fetch_one(&self.reader)
+            .await?;
+            let page: Vec<(i64, String, i64)> =
+                serde_json::from_str(&page).map_err(|error| Row { table: "decision", id: job }.bad("digest", error))?;
+            for (row, person, digest) in &page {
+                #[expect(clippy::cast_sign_loss, reason = "a digest is 64 bits, however they are read")]
+                digests.people.push((hash(person), *digest as u64, *row));
+            }
+            let Some((_, last, _)) = page.into_iter().next_back() else { break };
+            after = last;
         }
         digests.seal();
         Ok(digests)
