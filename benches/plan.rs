@@ -147,13 +147,13 @@ fn measure(size: u32) -> Figures {
     let correlate = start.elapsed();
     let unresolved = planner.unresolved();
     let plan = planner.plan(&nobody);
-    let planned = start.elapsed().saturating_sub(correlate);
+    let rest = start.elapsed().saturating_sub(correlate);
     assert!(unresolved.is_empty(), "everybody's manager is listed");
     Figures {
         people: size,
         directories: read - before,
         correlate,
-        plan: planned,
+        plan: rest,
         changes: plan.changes.len(),
         thinking: memory("VmHWM:") - read,
     }

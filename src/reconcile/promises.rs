@@ -19,15 +19,18 @@ struct Seed {
     observed: Option<u8>,
     /// What is odd about them; most are not.
     dirt: u8,
-    upper: bool,
     known: u8,
 }
 
 fn seed() -> impl Strategy<Value = Seed> {
     let near = || proptest::option::weighted(0.85, any::<u8>());
-    (any::<u8>(), near(), near(), any::<u8>(), any::<bool>(), any::<u8>()).prop_map(
-        |(status, desired, observed, dirt, upper, known)| Seed { status, desired, observed, dirt, upper, known },
-    )
+    (any::<u8>(), near(), near(), any::<u8>(), any::<u8>()).prop_map(|(status, desired, observed, dirt, known)| Seed {
+        status,
+        desired,
+        observed,
+        dirt,
+        known,
+    })
 }
 
 fn name(number: usize) -> String {
@@ -136,20 +139,13 @@ fn shuffled<T: Clone>(items: &[T], key: u64) -> Vec<T> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_second_plan_is_empty(mut org in orgs()) {
         let first = org.plan();
         org.apply(&first);
-        let second = org.plan();
-        // A refused edge may be sound once others are written; each further pass must come to rest.
-        let mut plan = second;
-        for _ in 0..org.people.len() {
-            if plan.is_empty() { break; }
-            org.apply(&plan);
-            plan = org.plan();
-        }
+        let plan = org.plan();
         prop_assert!(plan.is_empty());
     }
 
