@@ -5,4 +5,5 @@
 pub mod decision;
 pub mod directory;
 pub mod identity;
+pub(crate) mod index;
 pub mod run;

@@ -2,8 +2,9 @@
 
 use crate::domain::directory::{AccountIx, AccountRef, Accounts, People, PersonIx, PersonRef};
 use crate::domain::identity::{AccountId, PersonStatus};
+use crate::domain::index::Index;
+use crate::reconcile::fold::hash_folded;
 use crate::reconcile::fold::same;
-use crate::reconcile::index::{Index, hash_folded};
 use crate::reconcile::known::Links;
 use crate::reconcile::policy::{AccountKey, CorrelateRule, Policy};
 

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use caseless::Caseless;
 use unicode_normalization::UnicodeNormalization;
 
+use crate::domain::index::{Digest, hash_exact};
+
 /// The form in which two keys that mean the same are equal: canonical caseless matching, composed (Unicode D145).
 #[must_use]
 pub(crate) fn fold(text: &str) -> Cow<'_, str> {
@@ -21,6 +23,20 @@ pub(crate) fn fold(text: &str) -> Cow<'_, str> {
 #[must_use]
 pub(crate) fn same(a: &str, b: &str) -> bool {
     if a.is_ascii() && b.is_ascii() { a.eq_ignore_ascii_case(b) } else { fold(a) == fold(b) }
+}
+
+/// The hash of a key whose case does not count.
+pub(crate) fn hash_folded(key: &str) -> u32 {
+    let mut buffer = [0; 96];
+    if !key.is_ascii() || key.len() > buffer.len() {
+        return hash_exact(&fold(key));
+    }
+    let lower = &mut buffer[..key.len()];
+    lower.copy_from_slice(key.as_bytes());
+    lower.make_ascii_lowercase();
+    let mut digest = Digest::new();
+    digest.text(lower);
+    u32::try_from(digest.finish() >> 32).expect("32 bits")
 }
 
 /// Words that stand for "nobody". Compared without case and outer punctuation.
@@ -83,6 +99,16 @@ mod tests {
         ] {
             assert!(same(a, b) && fold(a) == fold(b), "{a} {b}");
         }
+    }
+
+    #[test]
+    fn keys_that_mean_the_same_have_the_same_hash() {
+        for (a, b) in [("Ana@Example.com", "ana@EXAMPLE.com"), ("straße", "STRASSE"), ("\u{212a}im", "Kim"), ("", "")]
+        {
+            assert_eq!(hash_folded(a), hash_folded(b), "{a} {b}");
+        }
+        let long = "A".repeat(200);
+        assert_eq!(hash_folded(&long), hash_folded(&long.to_lowercase()));
     }
 
     #[test]

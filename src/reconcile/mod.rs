@@ -14,7 +14,6 @@ pub mod evidence;
 pub mod expression;
 mod fold;
 pub mod graph;
-mod index;
 pub mod known;
 pub mod meaning;
 pub mod percent;
