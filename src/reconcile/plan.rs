@@ -5,14 +5,16 @@ use std::collections::HashSet;
 use crate::domain::decision::{ChangeKind, Kinds, Reason, Tally};
 use crate::domain::directory::{AccountIx, Accounts, People, PersonIx};
 use crate::domain::identity::{AccountId, PersonStatus};
+use crate::domain::index::Digest;
 use crate::reconcile::brake::{Brake, Braked, brake};
 use crate::reconcile::completeness::with_reference;
 pub use crate::reconcile::correlate::Relinked;
 use crate::reconcile::correlate::{AccountKeys, Found, Hold, Seat, seats};
+use crate::reconcile::fold::hash_folded;
 use crate::reconcile::fold::{is_placeholder, same};
 use crate::reconcile::graph::Chains;
-use crate::reconcile::index::{Digest, hash_folded};
 use crate::reconcile::known::{Known, OwnWrite};
+pub use crate::reconcile::plan_text::Shown;
 use crate::reconcile::policy::{Policy, RefersTo, Unfit, WhenEmpty};
 use crate::reconcile::resolve::{Meant, PersonKeys, Resolver};
 

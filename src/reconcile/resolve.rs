@@ -1,9 +1,10 @@
 //! Whom a manager reference means.
 
 use crate::domain::directory::{AccountIx, People, PersonIx, PersonRef};
+use crate::domain::index::Index;
 use crate::reconcile::correlate::{AccountKeys, Found, rank};
+use crate::reconcile::fold::hash_folded;
 use crate::reconcile::fold::{is_placeholder, same};
-use crate::reconcile::index::{Index, hash_folded};
 use crate::reconcile::policy::{ManagerRule, Policy, RefersTo};
 
 /// The rank of a person who left; see [`rank`].
