@@ -47,9 +47,9 @@ pub struct NamedSecret {
 }
 
 impl NamedSecret {
-    /// Why the secret cannot be had here and now, if it cannot.
+    /// Why the secret cannot be had here and now, if it cannot. `true` beside it: the service may well have it.
     #[must_use]
-    pub fn problem(&self, env: &[(String, String)]) -> Option<Problem> {
+    pub fn problem(&self, env: &[(String, String)]) -> Option<(Problem, bool)> {
         let error = self.secret.read(env).err()?;
         let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
         let cause = match &error {
@@ -57,7 +57,8 @@ impl NamedSecret {
             _ => String::new(),
         };
         let message = format!("{error}{cause}{hint}");
-        Some(Problem { origin: self.origin.clone(), key: self.key.clone(), message, suggestion: None })
+        let problem = Problem { origin: self.origin.clone(), key: self.key.clone(), message, suggestion: None };
+        Some((problem, error.may_be_there_for_the_service()))
     }
 }
 

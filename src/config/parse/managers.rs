@@ -178,11 +178,10 @@ impl Parser<'_> {
                 Some(expression)
             }
             Err(error) => {
-                self.report.suggest(
-                    path,
-                    format!("{} at letter {}", error.message, error.column),
-                    error.suggestion.map(str::to_owned),
-                );
+                let message = format!("letter {}: {}", error.column, error.message);
+                // The room below says it itself for some mistakes.
+                let suggestion = error.suggestion.filter(|_| !error.message.contains("did you mean"));
+                self.report.suggest(path, message, suggestion.map(str::to_owned));
                 None
             }
         }
