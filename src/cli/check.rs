@@ -30,7 +30,7 @@ struct Findings {
 /// # Errors
 ///
 /// Those of standard output.
-pub fn run(global: &Global, env: &[(String, String)], now: Timestamp) -> io::Result<u8> {
+pub(super) fn run(global: &Global, env: &[(String, String)], now: Timestamp) -> io::Result<u8> {
     let findings = Findings::of(&global.config, env);
     match global.format() {
         OutputFormat::Table => render::print_with(|out| io::Write::write_all(out, findings.text(now).as_bytes()))?,

@@ -13,7 +13,7 @@ use crate::cli::render;
 /// # Errors
 ///
 /// Those of standard output.
-pub fn completions(shell: Shell) -> io::Result<()> {
+pub(super) fn completions(shell: Shell) -> io::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "graphkeeper", &mut script);
     render::print_with(|out| io::Write::write_all(out, &script))
@@ -24,7 +24,7 @@ pub fn completions(shell: Shell) -> io::Result<()> {
 /// # Errors
 ///
 /// Those of standard output.
-pub fn man() -> io::Result<()> {
+pub(super) fn man() -> io::Result<()> {
     let page = clap_mangen::Man::new(Arguments::command());
     let mut command = Arguments::command();
     command.build();
