@@ -126,7 +126,8 @@ mod tests {
         #[test]
         fn case_never_matters(text in "[a-zA-ZæøåßéöÜçñ@. 0-9-]{0,12}") {
             prop_assert!(same(&text.to_uppercase(), &text.to_lowercase()));
-            prop_assert_eq!(fold(&fold(&text)), fold(&text));
+            let folded = fold(&text).into_owned();
+            prop_assert_eq!(fold(&folded), folded.as_str());
         }
     }
 }

@@ -60,7 +60,7 @@ fn starts(entries: &[u64]) -> Vec<u32> {
     if entries.is_empty() {
         return Vec::new();
     }
-    let bits = (entries.len() / 4).max(1).ilog2().min(HASH_BITS);
+    let bits = (entries.len() / 4).max(2).ilog2().min(HASH_BITS);
     let shift = 34 + HASH_BITS - bits;
     let mut starts = Vec::with_capacity((1 << bits) + 1);
     let mut place = 0;

@@ -13,6 +13,7 @@ use crate::reconcile::fold::{is_placeholder, same};
 use crate::reconcile::graph::Chains;
 use crate::reconcile::index::{Digest, hash_folded};
 use crate::reconcile::known::{Known, OwnWrite};
+pub use crate::reconcile::plan_text::Shown;
 use crate::reconcile::policy::{Policy, RefersTo, Unfit, WhenEmpty};
 use crate::reconcile::resolve::{Meant, PersonKeys, Resolver};
 
