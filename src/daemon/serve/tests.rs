@@ -1,5 +1,6 @@
 //! Promises of the service as a whole, with the real trigger: only the clock is in the test's hand.
 
+use super::super::plan::Tick;
 use super::super::testing::{HandClock, entry, soon};
 use super::*;
 use crate::domain::run::RunId;
@@ -121,4 +122,28 @@ async fn a_second_stop_does_not_wait() {
     rig.ask(Signal::Reload).await;
     rig.ask(Signal::Stop).await;
     assert_eq!(rig.left().await.0, ExitReason::Aborted { running: 1 });
+}
+
+#[tokio::test]
+async fn a_run_that_does_not_end_is_cut_off_when_the_grace_is_over() {
+    let clock: Arc<dyn Clock> = HandClock::at("2026-11-20T08:00:00Z");
+    let (fire, _fired) = mpsc::channel(1);
+    let scheduler = Scheduler::start(Vec::new(), Arc::clone(&clock), fire, |_| {}).await.unwrap();
+    let ledger = Ledger::open(|_| std::future::ready(()));
+    let (held, mut dropped) = mpsc::unbounded_channel::<()>();
+    let never = move |_| {
+        let held = held.clone();
+        async move {
+            held.closed().await;
+            ended(Outcome::Failed)
+        }
+    };
+    let mut service = Service { grace: Duration::from_millis(20), ..Service::new(never, clock, ledger, scheduler) };
+    let planned_at = service.clock.now();
+    service.begin(Fired { job: "managers".into(), tick: Tick { planned_at, due: planned_at } });
+    let (_signals, mut asked) = mpsc::channel(1);
+    let left = tokio::time::timeout(Duration::from_secs(10), service.drain(&mut asked, &mut None)).await;
+    assert_eq!(left.expect("the service leaves"), ExitReason::GraceOver { running: 1 });
+    let cut_off = tokio::time::timeout(Duration::from_secs(10), dropped.recv()).await;
+    assert_eq!(cut_off.expect("the run is dropped with its task"), None);
 }
