@@ -1,1 +1,11 @@
-//! placeholder
+//! Access tokens: fetched, kept, renewed before they expire; one [`Authorizer`] per identity, shared by who needs it.
+
+pub mod authorizer;
+pub mod claims;
+pub mod error;
+mod signin;
+pub mod store;
+
+pub use authorizer::{Authorizer, EntraApp, EntraUser, SecretStyle, SendError};
+pub use claims::Granted;
+pub use error::{AuthError, Class};

@@ -1,1 +1,5 @@
-//! placeholder
+//! What an operator types and reads: one file per subcommand, and all printing in [`render`].
+
+pub mod args;
+pub mod exit;
+pub mod when;

@@ -1,1 +1,81 @@
-//! placeholder
+//! The long run: fires jobs at their moments, keeps them apart, tells the ledger and the service manager, and leaves in
+//! an orderly way.
+//!
+//! Knows nothing of what the jobs do, of the configuration or of the database: the composition root hands it entries to
+//! fire and two functions, one that carries a run out and one that records a moment. What is to be fired when is decided
+//! by the pure functions of `plan`; `scheduler` is the trigger, `serve` the loop.
+
+mod ledger;
+mod plan;
+mod scheduler;
+mod serve;
+mod signals;
+mod systemd;
+#[cfg(test)]
+mod testing;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::moment::Disposition;
+use crate::domain::run::{Outcome, RunId};
+
+pub use plan::{Entry, jitter};
+pub use scheduler::SchedulerError;
+pub use serve::serve;
+pub use signals::{Signal, listen};
+
+/// What the service asks of the rest of the program.
+#[derive(Clone, Copy, Debug)]
+pub struct Hooks<R, L> {
+    /// `Fn(Firing) -> impl Future<Output = Ended>`: carries a run out, in a task of its own. A panic ends that run alone.
+    pub run: R,
+    /// `Fn(Moment) -> impl Future<Output = ()>`: writes a moment into the ledger; called for one at a time, in order. The
+    /// same `(job, planned_at)` comes again, and replaces the row, once the run that it led to is over.
+    pub record_moment: L,
+}
+
+/// A run that is to begin.
+#[derive(Clone, Debug)]
+pub struct Firing {
+    pub job: String,
+    /// The scheduled moment, without jitter or lateness.
+    pub planned_at: jiff::Timestamp,
+    /// `ran` or `late`.
+    pub disposition: Disposition,
+    /// Raised when the service is asked to stop: finish the call in hand, journal it, and end as `interrupted`.
+    pub stop: CancellationToken,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// None when no run was opened, as with [`Outcome::Busy`].
+    pub run: Option<RunId>,
+    pub outcome: Outcome,
+}
+
+/// Why the service left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitReason {
+    /// It was asked to, and every run ended by itself.
+    Drained,
+    /// It was asked to, and these many runs did not end within the grace; their open intents are settled at the next start.
+    GraceOver { running: usize },
+    /// It was asked twice while these many runs were going on.
+    Aborted { running: usize },
+}
+
+/// The service cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    #[error("signals of the operating system cannot be received")]
+    Signals {
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("jobs cannot be scheduled")]
+    Scheduler {
+        #[from]
+        source: SchedulerError,
+    },
+}

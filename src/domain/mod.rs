@@ -5,4 +5,5 @@
 pub mod decision;
 pub mod directory;
 pub mod identity;
+pub mod moment;
 pub mod run;

@@ -128,6 +128,14 @@ words! {
 }
 
 words! {
+    /// Whether a managers job only plans, or also writes.
+    Mode, "mode", {
+        Plan => "plan",
+        Apply => "apply",
+    }
+}
+
+words! {
     /// Why a run began.
     Trigger, "trigger", {
         Schedule => "schedule",

@@ -1,1 +1,20 @@
-//! placeholder
+//! Microsoft Graph as a typed client: accounts and their managers, licenses, and single reads.
+
+pub mod accounts;
+mod batch;
+pub mod client;
+pub mod error;
+pub mod licenses;
+pub mod managers;
+mod paging;
+mod paths;
+pub mod raw;
+pub mod wire;
+
+pub use accounts::{Page, Pages};
+pub use client::{GraphClient, Identity};
+pub use error::GraphError;
+pub use licenses::{ServicePlan, Sku, Subscription};
+pub use managers::{ManagerState, ManagerTarget, ManagerWrite, WriteAnswer, WriteResult};
+pub use raw::RawAnswer;
+pub use wire::Account;

@@ -1,1 +1,81 @@
-//! placeholder
+//! What has happened: runs, decisions, writes, calls, licenses, and what later runs must remember.
+//!
+//! The only room that speaks SQL. One SQLite file in WAL mode: one writer that syncs every commit, a few readers that
+//! never wait for it. One function per question; each file holds the questions to one group of tables. It knows no vendor,
+//! no configuration, and no clock: times are handed in.
+//!
+//! Queries are checked while compiling, against `.sqlx/`. After changing one or a migration, write those files anew:
+//!
+//! ```text
+//! cat migrations/*.sql | sqlite3 /tmp/scratch.db
+//! rm -f .sqlx/* && touch src/history/mod.rs
+//! SQLX_OFFLINE=false SQLX_OFFLINE_DIR=$PWD/.sqlx DATABASE_URL=sqlite:/tmp/scratch.db cargo check --tests
+//! ```
+
+pub mod calls;
+pub mod changes;
+pub mod decisions;
+pub mod error;
+pub mod licenses;
+pub mod links;
+pub mod meta;
+pub mod moments;
+mod open;
+pub mod parked;
+pub mod plans;
+mod rows;
+pub mod runs;
+pub mod source;
+#[cfg(test)]
+mod testing;
+
+use std::path::{Path, PathBuf};
+
+use sqlx::SqlitePool;
+
+use crate::history::error::HistoryError;
+
+/// The open history. Clones share its connections.
+#[derive(Clone, Debug)]
+pub struct History {
+    path: PathBuf,
+    /// One connection; absent when opened to read only.
+    writer: Option<SqlitePool>,
+    reader: SqlitePool,
+}
+
+/// What a name or the beginning of an id led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found<T> {
+    One(T),
+    Nothing,
+    /// More than one begins so; the first ten.
+    Several(Vec<String>),
+}
+
+/// A write transaction. Takes the write lock at once: one that reads first and writes later fails at the slightest rivalry.
+type Write<'a> = sqlx::Transaction<'a, sqlx::Sqlite>;
+
+impl History {
+    /// The file behind it.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn writer(&self) -> Result<&SqlitePool, HistoryError> {
+        self.writer.as_ref().ok_or(HistoryError::ReadOnly { source: None })
+    }
+
+    async fn begin(&self) -> Result<Write<'static>, HistoryError> {
+        Ok(self.writer()?.begin_with("BEGIN IMMEDIATE").await?)
+    }
+}
+
+/// How many rows go to SQLite in one `json_each` insert. Bounds the memory of a statement; larger gains no speed.
+const CHUNK: usize = 2_000;
+
+/// Above everything that begins with `prefix`, for a range that an index can walk.
+fn after_prefix(prefix: &str) -> String {
+    format!("{prefix}\u{10FFFF}")
+}

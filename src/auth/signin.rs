@@ -1,0 +1,1 @@
+//! One POST of a form, one JSON answer: all grants of Entra's token endpoint.

@@ -1,0 +1,1 @@
+//! The rotated refresh token on disk.

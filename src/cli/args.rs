@@ -1,0 +1,327 @@
+//! What an operator types. Parsing alone: every command's work is in its own file.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::cli::when::{When, duration};
+use crate::domain::decision::Reason;
+use crate::domain::run::Outcome;
+
+/// Where the configuration is looked for when nothing names another place.
+pub const DEFAULT_CONFIG: &str = "/etc/graphkeeper/graphkeeper.toml";
+
+const AFTER: &str = "\
+Exit codes:
+  0  succeeded, or only planned
+  1  failed, timed out or interrupted
+  2  wrong usage or configuration
+  3  partial: something was left undone and is named
+  4  held by a brake, or a listing was not believed
+  5  somebody has to sign in or consent
+  6  another process holds the job
+
+Try it without any tenant:  graphkeeper demo --once";
+
+/// Keeps the managers in Entra ID equal to what Okta says, and a history of it.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "graphkeeper", version, after_help = AFTER, disable_help_subcommand = true, propagate_version = true)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that may stand before or after the subcommand.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// The configuration file
+    #[arg(long, global = true, value_name = "FILE", env = "GRAPHKEEPER_CONFIG", default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
+    /// How data is written to standard output
+    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
+    pub output: OutputFormat,
+    /// Short for --output json
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// How log lines look; their level is set by GRAPHKEEPER_LOG (error, warn, info, debug)
+    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t, env = "GRAPHKEEPER_LOG_FORMAT")]
+    pub log: LogChoice,
+}
+
+impl Global {
+    /// The format asked for, by either option.
+    #[must_use]
+    pub const fn format(&self) -> OutputFormat {
+        if self.json { OutputFormat::Json } else { self.output }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people
+    #[default]
+    Table,
+    /// For programs; stable
+    Json,
+    /// For spreadsheets
+    Csv,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogChoice {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Show the whole program at work on made-up tenants; nothing to configure
+    #[cfg(feature = "sandbox")]
+    #[command(after_help = "Examples:\n  graphkeeper demo --once\n  graphkeeper demo --once --people 10000")]
+    Demo(Demo),
+    /// Serve made-up Okta and Entra tenants on loopback, for any client, until Ctrl-C
+    #[cfg(feature = "sandbox")]
+    #[command(after_help = "Example:\n  graphkeeper sandbox --people 1000 --port 8700")]
+    Sandbox(SandboxArgs),
+    /// Run the jobs on their schedules, in the foreground, until SIGTERM
+    Daemon,
+    /// Find every mistake in the configuration and show when each job runs next
+    #[command(after_help = "Example:\n  graphkeeper check --config graphkeeper.toml")]
+    Check,
+    /// Run a job now, as its schedule would
+    #[command(after_help = "Examples:\n  graphkeeper run managers\n  graphkeeper run managers --user ana@example.com")]
+    Run(Run),
+    /// Show what a job would change, and store that as a plan to approve
+    #[command(after_help = "Example:\n  graphkeeper plan managers")]
+    Plan(PlanArgs),
+    /// Carry out a stored plan, as far as it still holds
+    #[command(after_help = "Example:\n  graphkeeper approve p3kq8w2zd --max-age \"2 hours\"")]
+    Approve(Approve),
+    /// Give back the managers that a run replaced, where its value still stands
+    #[command(
+        after_help = "Examples:\n  graphkeeper undo 7f3k        shows what would be restored\n  graphkeeper undo 7f3k --yes  restores it"
+    )]
+    Undo(Undo),
+    /// Let the next run try people again who are blocked, contested or undone
+    #[command(
+        after_help = "Examples:\n  graphkeeper release ana@example.com\n  graphkeeper release --job managers --reason blocked"
+    )]
+    Release(Release),
+    /// Take a run's smaller counts as the new normal, when people really left
+    AcceptSource(AcceptSource),
+    /// Tell from the history why a person's manager is as it is
+    #[command(after_help = "Example:\n  graphkeeper explain ana@example.com")]
+    Explain(Explain),
+    /// List the jobs with their next run and last outcome
+    Jobs,
+    /// Look into the past: runs, changes, calls, licenses
+    #[command(args_conflicts_with_subcommands = true)]
+    #[command(
+        after_help = "Examples:\n  graphkeeper history --job managers --since \"7 days ago\"\n  graphkeeper history show 7f3k\n  graphkeeper history changes --user ana@example.com --json"
+    )]
+    History(History),
+    /// Write completions for a shell
+    #[command(after_help = "Example:\n  graphkeeper completions bash > /etc/bash_completion.d/graphkeeper")]
+    Completions {
+        /// Which shell
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
+    /// Write the manual page
+    #[command(after_help = "Example:\n  graphkeeper man | man -l -")]
+    Man,
+}
+
+#[cfg(feature = "sandbox")]
+#[derive(Clone, Debug, Args)]
+pub struct Demo {
+    /// Run every job once, print the report and leave
+    #[arg(long)]
+    pub once: bool,
+    #[command(flatten)]
+    pub world: World,
+    /// Keep tenants and history here, to continue later [default: a fresh temporary directory]
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+}
+
+#[cfg(feature = "sandbox")]
+#[derive(Clone, Debug, Args)]
+pub struct SandboxArgs {
+    #[command(flatten)]
+    pub world: World,
+    /// First of three ports in a row [default: free ones]
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+    /// Answer each request only after this time, such as "150 ms"
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub latency: Option<Duration>,
+    /// Keep the tenants here, to continue later
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+}
+
+/// What the made-up tenants look like.
+#[cfg(feature = "sandbox")]
+#[derive(Clone, Debug, Args)]
+pub struct World {
+    /// How many people to make up [default: 120]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(12..=1_000_000), conflicts_with = "org")]
+    pub people: Option<u32>,
+    /// Take the people from a CSV with the columns login,email,display_name,manager
+    #[arg(long, value_name = "FILE")]
+    pub org: Option<PathBuf>,
+    /// How much the two sides differ at first, as sets,changes,clears in percent, such as 1,1,0.1; or none
+    #[arg(long, value_name = "DRIFT")]
+    pub drift: Option<String>,
+    /// The same seed makes the same people
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Run {
+    /// The job's name in the configuration
+    #[arg(value_name = "JOB")]
+    pub job: String,
+    /// Only this person, by Okta login or id
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// Exit with 3 when anybody was left unresolved
+    #[arg(long)]
+    pub strict: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct PlanArgs {
+    /// The job's name in the configuration
+    #[arg(value_name = "JOB")]
+    pub job: String,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Approve {
+    /// The plan's id, or the beginning of it
+    #[arg(value_name = "PLAN")]
+    pub plan: String,
+    /// Refuse a plan older than this
+    #[arg(long, value_name = "TIME", default_value = "24 hours", value_parser = duration)]
+    pub max_age: Duration,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Undo {
+    /// The run's id, or the beginning of it
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// Restore, and do not only show
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(group = ArgGroup::new("who").required(true).args(["users", "reason"]))]
+pub struct Release {
+    /// People, by Okta login or id
+    #[arg(value_name = "USER")]
+    pub users: Vec<String>,
+    /// Only people of this job
+    #[arg(long, value_name = "JOB", required_unless_present = "users")]
+    pub job: Option<String>,
+    /// Everybody left alone for this reason
+    #[arg(long, value_name = "REASON", requires = "job", value_parser = parked)]
+    pub reason: Option<Reason>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct AcceptSource {
+    /// The run's id, or the beginning of it
+    #[arg(value_name = "RUN")]
+    pub run: String,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Explain {
+    /// The person, by Okta login or id, or by the name of the account
+    #[arg(value_name = "USER")]
+    pub user: String,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct History {
+    #[command(subcommand)]
+    pub what: Option<HistoryCommand>,
+    #[command(flatten)]
+    pub filter: Filter,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum HistoryCommand {
+    /// One run: what was read, decided and written
+    Show {
+        /// The run's id, or the beginning of it
+        #[arg(value_name = "RUN")]
+        run: String,
+    },
+    /// Managers that were written, newest first
+    Changes(Filter),
+    /// The requests of one run
+    Calls {
+        /// The run's id, or the beginning of it
+        #[arg(value_name = "RUN")]
+        run: String,
+    },
+    /// Licenses as they were counted
+    Licenses {
+        /// As of this moment [default: the newest]
+        #[arg(long, value_name = "WHEN")]
+        at: Option<When>,
+        /// What changed between two moments
+        #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with = "at")]
+        diff: Option<Vec<When>>,
+    },
+    /// Scheduled moments at which a job did not run, and why
+    Missed(Filter),
+}
+
+/// Which rows of the history.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Filter {
+    /// Only this job
+    #[arg(long, value_name = "JOB")]
+    pub job: Option<String>,
+    /// Only runs that ended so, such as failed or held
+    #[arg(long, value_name = "OUTCOME", value_parser = outcome)]
+    pub outcome: Option<Outcome>,
+    /// From this moment on: 2026-11-20, "2026-11-20 14:00" or "3 days ago"
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<When>,
+    /// Up to this moment
+    #[arg(long, value_name = "WHEN")]
+    pub until: Option<When>,
+    /// Only this person, by Okta login or id, or by the name of the account
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+    /// How many rows at most
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: u32,
+}
+
+fn outcome(text: &str) -> Result<Outcome, String> {
+    text.parse().map_err(|_| format!("the outcomes are {}", list(Outcome::ALL.iter().map(|word| word.as_str()))))
+}
+
+fn parked(text: &str) -> Result<Reason, String> {
+    const PARKED: [Reason; 3] = [Reason::Blocked, Reason::Contested, Reason::Undone];
+    let known = text.parse().ok().filter(|reason| PARKED.contains(reason));
+    known.ok_or_else(|| format!("people wait for {}", list(PARKED.iter().map(|word| word.as_str()))))
+}
+
+fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.collect::<Vec<_>>().join(", ")
+}

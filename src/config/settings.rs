@@ -1,0 +1,207 @@
+//! What the program trusts: a configuration whose every value was parsed. Nothing here can be half right.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use url::Url;
+
+use crate::config::pending::Brake;
+use crate::config::pending::Percent;
+use crate::config::pending::Policy;
+use crate::config::problem::Problem;
+use crate::config::secrets::SecretRef;
+use crate::domain::run::{JobKind, Mode};
+use crate::schedule::Schedule;
+
+/// A whole configuration that holds together.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Zone of every job that names none, and of times that the commands show.
+    pub zone: Zone,
+    /// Where the database, locks and rotated tokens live.
+    pub state_directory: PathBuf,
+    pub http: HttpSettings,
+    /// Present whenever a job needs it.
+    pub okta: Option<OktaSettings>,
+    pub entra: EntraSettings,
+    /// By name.
+    pub jobs: BTreeMap<String, JobSettings>,
+    /// What is allowed and yet worth a second look.
+    pub warnings: Vec<Problem>,
+    /// The files that were read, in the order in which later ones override earlier ones.
+    pub files: Vec<PathBuf>,
+    /// Twelve hexadecimal digits that change when the effective configuration does. Holds no secret: those are references.
+    pub fingerprint: String,
+}
+
+/// A time zone and the name by which it was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Zone {
+    pub name: String,
+    pub tz: TimeZone,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct HttpSettings {
+    /// For one try of one request, from connecting to the last byte.
+    pub timeout: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct OktaSettings {
+    /// The root of the organization, without a path.
+    pub org_url: Url,
+    pub auth: OktaAuth,
+}
+
+/// How the program signs in to Okta.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OktaAuth {
+    ApiToken { token: SecretRef },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct EntraSettings {
+    /// A tenant id or one of the tenant's domains.
+    pub tenant: String,
+    pub cloud: Cloud,
+    /// Root of the sign-in host, of the cloud or overridden; without tenant.
+    pub authority_url: Url,
+    /// Root of Microsoft Graph, of the cloud or overridden; without `/v1.0`.
+    pub graph_url: Url,
+    /// The app-only identity; present whenever a job needs it.
+    pub app: Option<EntraApp>,
+    /// The delegated identity; present whenever a job needs it.
+    pub user: Option<EntraUser>,
+}
+
+/// Microsoft's separate clouds. Sign-in and Graph hosts always change together.
+/// Source: <https://learn.microsoft.com/graph/deployments>
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cloud {
+    Global,
+    UsGov,
+    UsDod,
+    China,
+}
+
+impl Cloud {
+    /// The roots of sign-in and of Graph.
+    pub const fn hosts(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Global => ("https://login.microsoftonline.com", "https://graph.microsoft.com"),
+            Self::UsGov => ("https://login.microsoftonline.us", "https://graph.microsoft.us"),
+            Self::UsDod => ("https://login.microsoftonline.us", "https://dod-graph.microsoft.us"),
+            Self::China => ("https://login.partner.microsoftonline.cn", "https://microsoftgraph.chinacloudapi.cn"),
+        }
+    }
+
+    /// The word for it in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Global => "global",
+            Self::UsGov => "us-gov",
+            Self::UsDod => "us-dod",
+            Self::China => "china",
+        }
+    }
+}
+
+/// An application that signs in as itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EntraApp {
+    pub client_id: String,
+    pub client_secret: SecretRef,
+    pub send: SendSecret,
+}
+
+/// Where a client secret travels in a token request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendSecret {
+    /// As a field of the form.
+    Form,
+    /// In an `Authorization: Basic` header.
+    Basic,
+}
+
+/// An application that signs in for a person.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EntraUser {
+    pub client_id: String,
+    /// The first token only; afterwards the rotated one in the state directory rules.
+    pub refresh_token: Option<SecretRef>,
+    /// Added to those that the jobs need.
+    pub scopes: Vec<String>,
+}
+
+/// One job.
+#[derive(Clone, Debug)]
+pub struct JobSettings {
+    pub name: String,
+    /// `None`: runs by hand only.
+    pub schedule: Option<Schedule>,
+    pub zone: Zone,
+    /// The most by which a run may be put off, so that many installations do not knock at once.
+    pub jitter: Duration,
+    /// After this a run is ended as `timed_out`.
+    pub timeout: Duration,
+    pub work: Work,
+}
+
+impl JobSettings {
+    pub const fn kind(&self) -> JobKind {
+        match self.work {
+            Work::Managers(_) => JobKind::Managers,
+            Work::Licenses => JobKind::Licenses,
+            Work::Keepalive(_) => JobKind::Keepalive,
+        }
+    }
+}
+
+/// What a job does.
+#[derive(Clone, Debug)]
+pub enum Work {
+    Managers(Box<ManagersSettings>),
+    Licenses,
+    Keepalive(KeepaliveSettings),
+}
+
+#[derive(Clone, Debug)]
+pub struct ManagersSettings {
+    pub mode: Mode,
+    pub policy: Policy,
+    pub brake: Brake,
+    pub scope: ScopeSettings,
+    /// The share of the best recent reading below which a listing is not believed.
+    pub source_floor: Percent,
+    /// People without whom the listing is not believed: Okta logins or ids.
+    pub canaries: Vec<String>,
+    /// How long to wait before writes are read back.
+    pub confirm_after: Duration,
+    /// How old a plan may be before old values are read again ahead of a write.
+    pub check_after: Duration,
+}
+
+/// Whose managers the job may write. Never who may be a manager.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScopeSettings {
+    Everyone,
+    /// An Okta search expression.
+    Search(String),
+    /// An Okta group id.
+    Group(String),
+    /// An Okta app id.
+    App(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeepaliveSettings {
+    /// Paths below `/v1.0`, each called once a run.
+    pub requests: Vec<String>,
+    /// The least time between two runs.
+    pub min_interval: Duration,
+    /// Whether answers are stored beside the calls.
+    pub save_bodies: bool,
+}

@@ -1,0 +1,294 @@
+//! The serve loop: one task that receives moments, ends of runs, signals and the watchdog's beat, and waits for nothing
+//! else, so that none of them can hold up the others.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::ledger::Ledger;
+use super::plan::{Entry, disposition};
+use super::scheduler::{Fired, Scheduler};
+use super::systemd::{self, ServiceManager, beat_every, status};
+use super::{DaemonError, Ended, ExitReason, Firing, Hooks, Signal};
+use crate::clock::Clock;
+use crate::domain::moment::{Disposition, Moment};
+use crate::domain::run::Outcome;
+
+/// How many moments may wait for the loop. It takes microseconds for each, so that a full queue means that it hangs.
+const QUEUE: usize = 1024;
+
+/// What is left to the runs after a first SIGTERM: they finish the call in hand and journal it. Together with
+/// [`LAST_WORDS`] below the ten seconds within which the service promises to be gone.
+const GRACE: Duration = Duration::from_secs(9);
+
+/// What the ledger is given to write its last rows.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// A trigger that has not looked for this long hangs (it looks twice a second), and the watchdog is no longer fed.
+const STALLED: Duration = Duration::from_secs(10);
+
+/// Fires `entries` at their moments until `signals` brings [`Signal::Stop`].
+///
+/// Every run is a task of its own; while one of a job is going on, further moments of that job are recorded as `overlap`.
+/// The first stop raises [`Firing::stop`] and waits for the runs, at most ten seconds; a second one drops them.
+///
+/// # Errors
+///
+/// [`DaemonError::Scheduler`] when the trigger does not start. Once it has, nothing that a job does ends the service.
+pub async fn serve<R, RunFuture, L, RecordFuture>(
+    entries: Vec<Entry>,
+    hooks: Hooks<R, L>,
+    clock: Arc<dyn Clock>,
+    mut signals: mpsc::Receiver<Signal>,
+) -> Result<ExitReason, DaemonError>
+where
+    R: Fn(Firing) -> RunFuture + Send + Sync + 'static,
+    RunFuture: Future<Output = Ended> + Send + 'static,
+    L: Fn(Moment) -> RecordFuture + Send + Sync + 'static,
+    RecordFuture: Future<Output = ()> + Send + 'static,
+{
+    let ledger = Ledger::open(hooks.record_moment);
+    let (fire, mut fired) = mpsc::channel(QUEUE);
+    let scheduler = {
+        let ledger = ledger.clone();
+        Scheduler::start(entries, Arc::clone(&clock), fire, move |fired| refuse(&ledger, &fired)).await?
+    };
+    let mut service = Service::new(hooks.run, clock, ledger, scheduler);
+    let mut beat = beat();
+    service.ready();
+    loop {
+        tokio::select! {
+            Some(fired) = fired.recv() => service.begin(fired),
+            Some(joined) = service.runs.join_next_with_id() => service.end(joined),
+            Some(signal) = signals.recv() => match signal {
+                Signal::Stop => break,
+                Signal::Reload => warn!("SIGHUP was ignored: the configuration is read at start only"),
+            },
+            () = next_beat(&mut beat) => service.beat(),
+        }
+        service.tell_status();
+    }
+    Ok(service.drain(&mut signals, &mut beat).await)
+}
+
+/// Records a moment that found the queue full.
+fn refuse(ledger: &Ledger, fired: &Fired) {
+    error!(job = %fired.job, planned_at = %fired.tick.planned_at, "{} was not run: the queue of moments is full", fired.job);
+    ledger.tell(moment(&fired.job, fired.tick.planned_at, Disposition::QueueFull));
+}
+
+fn moment(job: &str, planned_at: Timestamp, disposition: Disposition) -> Moment {
+    Moment { job: job.to_owned(), planned_at, disposition, run: None, reason: None }
+}
+
+/// The watchdog's rhythm, if there is a watchdog.
+fn beat() -> Option<Interval> {
+    beat_every().map(|every| {
+        let mut interval = tokio::time::interval(every);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        interval
+    })
+}
+
+async fn next_beat(beat: &mut Option<Interval>) {
+    match beat {
+        Some(interval) => {
+            interval.tick().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for another [`Signal::Stop`]; for ever when nobody can send one.
+async fn second_stop(signals: &mut mpsc::Receiver<Signal>) {
+    loop {
+        match signals.recv().await {
+            Some(Signal::Stop) => return,
+            Some(Signal::Reload) => {}
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// A run that is going on.
+struct Open {
+    job: Arc<str>,
+    planned_at: Timestamp,
+    disposition: Disposition,
+    begun: Instant,
+}
+
+/// What the loop keeps between two events.
+struct Service<R> {
+    run: Arc<R>,
+    clock: Arc<dyn Clock>,
+    ledger: Ledger,
+    scheduler: Scheduler,
+    manager: ServiceManager,
+    /// The runs, as tasks; `open` says which is whose.
+    runs: JoinSet<Ended>,
+    open: HashMap<Id, Open>,
+    stop: CancellationToken,
+}
+
+impl<R, RunFuture> Service<R>
+where
+    R: Fn(Firing) -> RunFuture + Send + Sync + 'static,
+    RunFuture: Future<Output = Ended> + Send + 'static,
+{
+    fn new(run: R, clock: Arc<dyn Clock>, ledger: Ledger, scheduler: Scheduler) -> Self {
+        Self {
+            run: Arc::new(run),
+            clock,
+            ledger,
+            scheduler,
+            manager: ServiceManager::default(),
+            runs: JoinSet::new(),
+            open: HashMap::new(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    fn ready(&mut self) {
+        let status = self.status();
+        info!("serving; {status}");
+        self.manager.ready(status);
+    }
+
+    /// Starts the run of a moment that has come, or notes why there is none.
+    fn begin(&mut self, Fired { job, tick }: Fired) {
+        let running = self.open.values().find(|open| open.job == job);
+        let disposition = disposition(tick.due, self.clock.now(), running.is_some());
+        let mut told = moment(&job, tick.planned_at, disposition);
+        if let Some(running) = running {
+            let reason = format!("the run of {} was still going on", running.planned_at);
+            warn!(%job, planned_at = %tick.planned_at, "{job} was not run: {reason}");
+            told.reason = Some(reason);
+            return self.ledger.tell(told);
+        }
+        info!(%job, planned_at = %tick.planned_at, %disposition, "{job} begins");
+        self.ledger.tell(told);
+        let (run, stop) = (Arc::clone(&self.run), self.stop.clone());
+        let firing = Firing { job: job.to_string(), planned_at: tick.planned_at, disposition, stop };
+        let task = self.runs.spawn(async move { run(firing).await });
+        self.open.insert(task.id(), Open { job, planned_at: tick.planned_at, disposition, begun: Instant::now() });
+    }
+
+    /// Notes how a run ended. A panic is the end of that run and of nothing else.
+    fn end(&mut self, joined: Result<(Id, Ended), JoinError>) {
+        let id = joined.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        let open = self.open.remove(&id).expect("every task was entered when it was spawned");
+        let mut told = moment(&open.job, open.planned_at, open.disposition);
+        match joined {
+            Ok((_, ended)) => {
+                log_end(&open, &ended);
+                if ended.outcome == Outcome::Busy {
+                    told.disposition = Disposition::Overlap;
+                    told.reason = Some("another process held the job".to_owned());
+                }
+                told.run = ended.run;
+            }
+            Err(failure) => {
+                let reason = format!("the run panicked: {}", panic_message(failure));
+                error!(job = %open.job, planned_at = %open.planned_at, "{}: {reason}; its next moment comes", open.job);
+                told.reason = Some(reason);
+            }
+        }
+        self.ledger.tell(told);
+    }
+
+    /// Feeds the watchdog, as long as the trigger is alive too.
+    fn beat(&self) {
+        let silent = self.scheduler.silent_for();
+        if silent < STALLED {
+            systemd::beat();
+        } else {
+            error!(silent_s = silent.as_secs(), "the scheduler hangs; the watchdog is not fed");
+        }
+    }
+
+    fn tell_status(&mut self) {
+        let status = self.status();
+        self.manager.status(status);
+    }
+
+    fn status(&self) -> String {
+        status(self.scheduler.next().as_ref(), &self.running())
+    }
+
+    /// Jobs with a run going on, in the order of their names.
+    fn running(&self) -> Vec<Arc<str>> {
+        let mut jobs: Vec<Arc<str>> = self.open.values().map(|open| Arc::clone(&open.job)).collect();
+        jobs.sort();
+        jobs
+    }
+
+    /// Lets the runs end, within [`GRACE`] or until a second stop. Moments that still wait are not taken up: they have
+    /// no row in the ledger, and the next start finds them missed.
+    async fn drain(mut self, signals: &mut mpsc::Receiver<Signal>, beat: &mut Option<Interval>) -> ExitReason {
+        let deadline = Instant::now() + GRACE;
+        self.manager.stopping(format!("stopping; running: {}", self.running().join(", ")));
+        info!(running = self.open.len(), "stopping: runs finish the call in hand");
+        self.scheduler.stop().await;
+        self.stop.cancel();
+        let reason = loop {
+            tokio::select! {
+                joined = self.runs.join_next_with_id() => match joined {
+                    Some(joined) => self.end(joined),
+                    None => break ExitReason::Drained,
+                },
+                () = second_stop(signals) => break ExitReason::Aborted { running: self.open.len() },
+                () = tokio::time::sleep_until(deadline) => break ExitReason::GraceOver { running: self.open.len() },
+                () = next_beat(beat) => self.beat(),
+            }
+        };
+        for open in self.open.values() {
+            warn!(job = %open.job, planned_at = %open.planned_at, "{} is cut off; its next run settles what it left open", open.job);
+        }
+        self.runs.abort_all();
+        if !self.ledger.flush(LAST_WORDS).await {
+            warn!("the last scheduled moments were not recorded in time");
+        }
+        info!("stopped: {reason:?}");
+        reason
+    }
+}
+
+/// One line at the level that the outcome deserves; the run itself has told the details.
+fn log_end(open: &Open, ended: &Ended) {
+    let Open { job, planned_at, begun, .. } = open;
+    let (outcome, run) = (ended.outcome, ended.run.as_ref().map(tracing::field::display));
+    let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    match outcome {
+        Outcome::Succeeded | Outcome::Planned => {
+            info!(%job, run.id = run, %planned_at, %outcome, duration_ms, "{job} {outcome}");
+        }
+        Outcome::Partial | Outcome::Interrupted | Outcome::Busy => {
+            warn!(%job, run.id = run, %planned_at, %outcome, duration_ms, "{job} ended: {outcome}");
+        }
+        Outcome::Held | Outcome::SourceIncomplete | Outcome::Failed | Outcome::TimedOut | Outcome::NeedsHuman => {
+            error!(%job, run.id = run, %planned_at, %outcome, duration_ms, "{job} ended: {outcome}");
+        }
+    }
+}
+
+/// What a panic said, as far as it was text.
+fn panic_message(failure: JoinError) -> String {
+    let Ok(payload) = failure.try_into_panic() else { return "the task was cancelled".to_owned() };
+    match payload.downcast::<String>() {
+        Ok(text) => *text,
+        Err(payload) => {
+            payload.downcast_ref::<&str>().map_or_else(|| "no message".to_owned(), |text| (*text).to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

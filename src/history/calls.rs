@@ -1,0 +1,129 @@
+//! Single vendor calls, for jobs whose calls are their result.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::run::{RunId, words};
+use crate::history::History;
+use crate::history::error::HistoryError;
+use crate::history::rows::{Row, signed, stamp};
+
+words! {
+    /// What a call came to.
+    Verdict, "verdict", {
+        Ok => "ok",
+        /// Answered 2xx, but not with what was asked for.
+        WrongShape => "wrong_shape",
+        Failed => "failed",
+    }
+}
+
+/// One call, with all its attempts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallRow {
+    pub at: Timestamp,
+    /// `okta`, `entra` or `graph`.
+    pub service: String,
+    pub method: String,
+    /// Without a query.
+    pub path: String,
+    pub status: Option<u16>,
+    pub latency_ms: u64,
+    pub attempts: u32,
+    pub request_id: Option<String>,
+    pub client_request_id: Option<String>,
+    pub verdict: Verdict,
+    pub error: Option<String>,
+    /// Only when the job saves bodies.
+    pub body: Option<String>,
+}
+
+struct StoredCall {
+    id: i64,
+    at: i64,
+    service: String,
+    method: String,
+    path: String,
+    status: Option<i64>,
+    latency_ms: i64,
+    attempts: i64,
+    request_id: Option<String>,
+    client_request_id: Option<String>,
+    verdict: String,
+    error: Option<String>,
+    body: Option<String>,
+}
+
+impl TryFrom<StoredCall> for CallRow {
+    type Error = HistoryError;
+
+    fn try_from(row: StoredCall) -> Result<Self, HistoryError> {
+        let id = row.id.to_string();
+        let at = Row { table: "call", id: &id };
+        Ok(Self {
+            at: at.time("at", row.at)?,
+            service: row.service,
+            method: row.method,
+            path: row.path,
+            status: row.status.map(|status| at.number("status", status)).transpose()?,
+            latency_ms: at.number("latency_ms", row.latency_ms)?,
+            attempts: at.number("attempts", row.attempts)?,
+            request_id: row.request_id,
+            client_request_id: row.client_request_id,
+            verdict: at.parse("verdict", &row.verdict)?,
+            error: row.error,
+            body: row.body,
+        })
+    }
+}
+
+impl History {
+    /// Records calls of a run.
+    pub async fn record_calls(&self, run: &RunId, calls: &[CallRow]) -> Result<(), HistoryError> {
+        let run = run.as_str();
+        let mut tx = self.begin().await?;
+        for call in calls {
+            let (at, status, verdict) = (stamp(call.at), call.status.map(i64::from), call.verdict.as_str());
+            let (latency_ms, attempts) = (signed(call.latency_ms), i64::from(call.attempts));
+            sqlx::query!(
+                "insert into call (run, at, service, method, path, status, latency_ms, attempts, request_id,
+                                   client_request_id, verdict, error, body)
+                 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                run,
+                at,
+                call.service,
+                call.method,
+                call.path,
+                status,
+                latency_ms,
+                attempts,
+                call.request_id,
+                call.client_request_id,
+                verdict,
+                call.error,
+                call.body
+            )
+            .execute(&mut *tx)
+            .await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// The calls of a run, in order.
+    pub async fn calls_of_run(&self, run: &RunId) -> Result<Vec<CallRow>, HistoryError> {
+        let run = run.as_str();
+        let rows = sqlx::query_as!(
+            StoredCall,
+            "select id, at, service, method, path, status, latency_ms, attempts, request_id, client_request_id, verdict,
+                    error, body
+               from call where run = ? order by id",
+            run
+        )
+        .fetch_all(&self.reader)
+        .await?;
+        rows.into_iter().map(CallRow::try_from).collect()
+    }
+}

@@ -1,0 +1,78 @@
+//! Whom this history belongs to, and which rules of each job an operator agreed to.
+
+use jiff::Timestamp;
+
+use crate::history::error::HistoryError;
+use crate::history::rows::{Row, stamp};
+use crate::history::{History, Write};
+
+/// The rules of a job that an operator agreed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApprovedRules {
+    pub fingerprint: String,
+    pub approved_at: Timestamp,
+    pub approved_by: String,
+}
+
+impl History {
+    /// Binds the history to an Okta org and a tenant: the first of each is kept for good.
+    ///
+    /// # Errors
+    ///
+    /// [`HistoryError::OtherOwner`] when it belongs to another of either. Nothing is changed then.
+    pub async fn bind(&self, org_url: &str, tenant: &str) -> Result<(), HistoryError> {
+        let org_url = org_url.trim_end_matches('/').to_ascii_lowercase();
+        let tenant = tenant.to_ascii_lowercase();
+        let mut tx = self.begin().await?;
+        bind_one(&mut tx, "org_url", "Okta org", &org_url).await?;
+        bind_one(&mut tx, "tenant", "tenant", &tenant).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The rules that a job may write under.
+    pub async fn approved_rules(&self, job: &str) -> Result<Option<ApprovedRules>, HistoryError> {
+        let row = sqlx::query!("select fingerprint, approved_at, approved_by from job_policy where job = ?", job)
+            .fetch_optional(&self.reader)
+            .await?;
+        row.map(|row| {
+            let approved_at = Row { table: "job_policy", id: job }.time("approved_at", row.approved_at)?;
+            Ok(ApprovedRules { fingerprint: row.fingerprint, approved_at, approved_by: row.approved_by })
+        })
+        .transpose()
+    }
+
+    /// Remembers that a job may write under these rules.
+    pub async fn approve_rules(
+        &self,
+        job: &str,
+        fingerprint: &str,
+        at: Timestamp,
+        by: &str,
+    ) -> Result<(), HistoryError> {
+        let at = stamp(at);
+        sqlx::query!(
+            "insert into job_policy (job, fingerprint, approved_at, approved_by) values (?, ?, ?, ?)
+             on conflict (job) do update set fingerprint = excluded.fingerprint, approved_at = excluded.approved_at,
+                                             approved_by = excluded.approved_by",
+            job,
+            fingerprint,
+            at,
+            by
+        )
+        .execute(self.writer()?)
+        .await?;
+        Ok(())
+    }
+}
+
+async fn bind_one(tx: &mut Write<'_>, key: &str, what: &'static str, configured: &str) -> Result<(), HistoryError> {
+    let stored = sqlx::query_scalar!("select value from meta where key = ?", key).fetch_optional(&mut **tx).await?;
+    match stored {
+        Some(stored) if stored == configured => Ok(()),
+        Some(stored) => Err(HistoryError::OtherOwner { what, stored, configured: configured.to_owned() }),
+        None => {
+            sqlx::query!("insert into meta (key, value) values (?, ?)", key, configured).execute(&mut **tx).await?;
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! placeholder
+/// Pace towards one vendor.
+#[derive(Debug)]
+pub struct Gate {
+    _p: (),
+}

@@ -1,0 +1,99 @@
+//! What can end a job's work early, and whose turn it is then.
+
+use std::error::Error;
+
+use crate::auth::{AuthError, Class};
+use crate::domain::run::Outcome;
+use crate::graph::GraphError;
+use crate::history::HistoryError;
+use crate::okta::OktaError;
+
+/// Why the work could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    #[error("Okta could not be read")]
+    Okta(#[from] OktaError),
+    #[error("Microsoft Graph could not be used")]
+    Graph(#[from] GraphError),
+    #[error("the history could not be used")]
+    History(#[from] HistoryError),
+    /// Graph refused the whole first batch of writes: the application lacks the permission to write.
+    #[error("Microsoft Graph refuses every write: Authorization_RequestDenied (request-id {request_id})")]
+    WritesDenied { request_id: String },
+    /// The run was stopped before it wrote anything.
+    #[error("stopped")]
+    Stopped,
+    /// The command cannot be carried out as asked: no such plan, run or person.
+    #[error("{message}")]
+    Refused { reason: &'static str, message: String, hint: Option<String> },
+}
+
+impl JobError {
+    /// How a run that ended with this error is recorded.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        let class = match self {
+            Self::Okta(error) => error.class(),
+            Self::Graph(error) => error.class(),
+            Self::History(_) | Self::WritesDenied { .. } | Self::Refused { .. } => Class::Retry,
+            Self::Stopped => return Outcome::Interrupted,
+        };
+        if class == Class::NeedsHuman { Outcome::NeedsHuman } else { Outcome::Failed }
+    }
+
+    /// The code word under which the failure is found in history: the vendor's own where there is one.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Okta(OktaError::Refused { code, .. }) | Self::Graph(GraphError::Refused { code, .. }) => code.clone(),
+            Self::Okta(OktaError::Auth(error)) | Self::Graph(GraphError::Auth(error)) => auth_reason(error),
+            Self::Okta(OktaError::Listing { .. }) | Self::Graph(GraphError::Listing { .. }) => "listing_broken".to_owned(),
+            Self::Okta(OktaError::Record { .. }) | Self::Graph(GraphError::Record { .. }) => "record_invalid".to_owned(),
+            Self::Okta(_) => "okta_unreachable".to_owned(),
+            Self::Graph(_) => "graph_unreachable".to_owned(),
+            Self::History(_) => "history_unusable".to_owned(),
+            Self::WritesDenied { .. } => "Authorization_RequestDenied".to_owned(),
+            Self::Stopped => "stopped".to_owned(),
+            Self::Refused { reason, .. } => (*reason).to_owned(),
+        }
+    }
+
+    /// What an operator can do about it, where we know.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Okta(error) => error.hint().map(str::to_owned),
+            Self::Graph(error) => error.hint().map(str::to_owned),
+            Self::History(error) => error.hint().map(str::to_owned),
+            Self::WritesDenied { .. } => Some(
+                "grant the application the permission User.ReadWrite.All (application) and give admin consent; it takes \
+                 effect with the next access token"
+                    .to_owned(),
+            ),
+            Self::Stopped => None,
+            Self::Refused { hint, .. } => hint.clone(),
+        }
+    }
+}
+
+fn auth_reason(error: &AuthError) -> String {
+    match error {
+        AuthError::Refused { aadsts: Some(number), .. } => format!("AADSTS{number}"),
+        AuthError::Refused { error, .. } => error.clone(),
+        AuthError::NoRefreshToken { .. } => "not_signed_in".to_owned(),
+        _ => "sign_in_failed".to_owned(),
+    }
+}
+
+/// An error with its causes, outermost first, as one line.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,154 @@
+//! Calls `/me` and other read-only endpoints as the person who signed in. Few calls, honestly counted: success is 2xx of
+//! the expected shape, and nothing here promises that a subscription is renewed.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::domain::run::Outcome;
+use crate::graph::{GraphClient, GraphError, Identity, RawAnswer};
+use crate::history::CallVerdict;
+use crate::jobs::error::{JobError, chain};
+use crate::jobs::report::{Details, Finish};
+use crate::jobs::runner::Context;
+
+/// The keepalive job.
+#[derive(Debug)]
+pub struct Keepalive {
+    pub graph: GraphClient,
+    /// Paths below `/v1.0`, such as `/me`.
+    pub requests: Vec<String>,
+    /// Whether answers are kept with the call.
+    pub save_bodies: bool,
+}
+
+/// What one request was answered.
+#[derive(Clone, Debug, Serialize)]
+pub struct Reply {
+    pub path: String,
+    pub status: Option<u16>,
+    pub latency_ms: u64,
+    pub request_id: Option<String>,
+    #[serde(skip)]
+    pub client_request_id: Option<String>,
+    pub verdict: CallVerdict,
+    /// What was wrong with it.
+    pub problem: Option<String>,
+    #[serde(skip)]
+    pub body: Option<String>,
+}
+
+/// Bytes of an answer that are kept, where answers are kept.
+const KEPT_BODY: usize = 16 * 1024;
+
+/// Makes every request, whatever became of the one before. A sign-in that needs a person ends the run at once.
+pub(super) async fn run(job: &Keepalive, context: &Context) -> Result<Finish, JobError> {
+    let mut replies = Vec::with_capacity(job.requests.len());
+    for (done, path) in job.requests.iter().enumerate() {
+        context.progress.say("requests answered", done as u64, Some(job.requests.len() as u64));
+        if context.stop.is_cancelled() {
+            return Ok(interrupted(replies));
+        }
+        match job.graph.get_raw(path, Identity::User).await {
+            Ok(answer) => replies.push(reply(path, &answer, job.save_bodies)),
+            Err(error @ (GraphError::Auth(_) | GraphError::NoIdentity(_))) => {
+                return Ok(Finish::from_error(&JobError::Graph(error), Details::Keepalive(replies)));
+            }
+            Err(error) => replies.push(unanswered(path, &error)),
+        }
+    }
+    Ok(finish(replies))
+}
+
+fn interrupted(replies: Vec<Reply>) -> Finish {
+    Finish {
+        outcome: Outcome::Interrupted,
+        reason: Some("stopped".to_owned()),
+        message: format!("stopped after {} requests", replies.len()),
+        details: Details::Keepalive(replies),
+        ..Finish::default()
+    }
+}
+
+fn finish(replies: Vec<Reply>) -> Finish {
+    let bad: Vec<&Reply> = replies.iter().filter(|reply| reply.verdict != CallVerdict::Ok).collect();
+    let named: Vec<String> =
+        bad.iter().map(|reply| format!("{} ({})", reply.path, reply.problem.as_deref().unwrap_or("failed"))).collect();
+    let outcome = match bad.len() {
+        0 => Outcome::Succeeded,
+        n if n == replies.len() => Outcome::Failed,
+        _ => Outcome::Partial,
+    };
+    let message = if bad.is_empty() {
+        format!("{} requests answered as expected", replies.len())
+    } else {
+        format!("{} of {} requests failed: {}", bad.len(), replies.len(), named.join(", "))
+    };
+    let hint = (!bad.is_empty()).then(|| {
+        "`graphkeeper history calls RUN` shows each answer; the person who signed in needs the permission that the \
+         endpoint asks for"
+            .to_owned()
+    });
+    let reason = (!bad.is_empty()).then(|| "request_failed".to_owned());
+    Finish { outcome, reason, message, hint, unresolved: None, details: Details::Keepalive(replies) }
+}
+
+fn unanswered(path: &str, error: &GraphError) -> Reply {
+    Reply {
+        path: path.to_owned(),
+        status: None,
+        latency_ms: 0,
+        request_id: None,
+        client_request_id: None,
+        verdict: CallVerdict::Failed,
+        problem: Some(chain(error)),
+        body: None,
+    }
+}
+
+fn reply(path: &str, answer: &RawAnswer, keep: bool) -> Reply {
+    let (verdict, problem) = judge(path, answer);
+    Reply {
+        path: path.to_owned(),
+        status: Some(answer.status),
+        latency_ms: u64::try_from(answer.latency.as_millis()).unwrap_or(u64::MAX),
+        request_id: answer.request_id.clone(),
+        client_request_id: answer.client_request_id.clone(),
+        verdict,
+        problem,
+        body: keep.then(|| String::from_utf8_lossy(&answer.body[..answer.body.len().min(KEPT_BODY)]).into_owned()),
+    }
+}
+
+/// Success is 2xx of the expected shape: a list has `value`, a thing has `id`. A proxy's page with status 200 is neither.
+fn judge(path: &str, answer: &RawAnswer) -> (CallVerdict, Option<String>) {
+    if !(200..300).contains(&answer.status) {
+        return (CallVerdict::Failed, Some(refusal(answer)));
+    }
+    if path.to_lowercase().split('?').next().is_some_and(|path| path.ends_with("/$count")) {
+        let number = std::str::from_utf8(&answer.body).is_ok_and(|text| text.trim().parse::<u64>().is_ok());
+        return if number { (CallVerdict::Ok, None) } else { wrong("no number") };
+    }
+    match serde_json::from_slice::<Value>(&answer.body) {
+        Ok(Value::Object(object)) if object.get("value").is_some() || object.get("id").is_some() => {
+            (CallVerdict::Ok, None)
+        }
+        Ok(_) => wrong("JSON without `value` or `id`"),
+        Err(_) => wrong("no JSON"),
+    }
+}
+
+fn wrong(what: &str) -> (CallVerdict, Option<String>) {
+    (CallVerdict::WrongShape, Some(format!("answered with {what}")))
+}
+
+/// Status and vendor's code of a refusal.
+fn refusal(answer: &RawAnswer) -> String {
+    let code = serde_json::from_slice::<Value>(&answer.body)
+        .ok()
+        .and_then(|body| body.pointer("/error/code").and_then(Value::as_str).map(str::to_owned));
+    let id = answer.request_id.as_deref().map(|id| format!(", request-id {id}")).unwrap_or_default();
+    match code {
+        Some(code) => format!("{} {code}{id}", answer.status),
+        None => format!("{}{id}", answer.status),
+    }
+}

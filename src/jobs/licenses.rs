@@ -1,0 +1,95 @@
+//! Reads what the tenant bought, what is assigned and when it ends, and keeps it as a snapshot.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use crate::graph::{GraphClient, Identity, Sku, Subscription};
+use crate::history::{SkuRow, SubscriptionRow};
+use crate::jobs::error::JobError;
+use crate::jobs::report::{Details, Finish, LicensesDetails, ProductLine};
+use crate::jobs::runner::Context;
+
+/// The licenses job: app-only, two reads.
+#[derive(Debug)]
+pub struct Licenses {
+    pub graph: GraphClient,
+}
+
+/// Reads both lists and records the snapshot.
+pub(super) async fn run(job: &Licenses, context: &Context) -> Result<Finish, JobError> {
+    context.progress.say("licenses read", 0, Some(2));
+    let skus = job.graph.list_skus(Identity::App).await?;
+    context.progress.say("licenses read", 1, Some(2));
+    let subscriptions = job.graph.list_subscriptions(Identity::App).await?;
+    context.progress.say("licenses read", 2, Some(2));
+    let rows: Vec<SkuRow> = skus.iter().map(sku_row).collect();
+    let subscription_rows: Vec<SubscriptionRow> = subscriptions.iter().map(subscription_row).collect();
+    context.history.record_license_snapshot(&context.run, context.now(), &rows, &subscription_rows).await?;
+    let details = LicensesDetails { products: products(&skus, &subscriptions) };
+    Ok(Finish::succeeded(message(&details), Details::Licenses(details)))
+}
+
+fn message(details: &LicensesDetails) -> String {
+    let over = details.products.iter().filter(|product| product.free < 0).count();
+    let products = details.products.len();
+    if over == 0 {
+        format!("{products} products read")
+    } else {
+        format!("{products} products read, {over} of them over-used")
+    }
+}
+
+/// A line per product, with the earliest date at which one of its enabled subscriptions leaves its state.
+fn products(skus: &[Sku], subscriptions: &[Subscription]) -> Vec<ProductLine> {
+    let mut dates: HashMap<String, Timestamp> = HashMap::new();
+    for subscription in subscriptions.iter().filter(|subscription| subscription.status == "Enabled") {
+        if let Some(date) = subscription.next_lifecycle {
+            let earliest = dates.entry(subscription.sku_id.to_lowercase()).or_insert(date);
+            *earliest = date.min(*earliest);
+        }
+    }
+    skus.iter()
+        .map(|sku| ProductLine {
+            part_number: sku.part_number.clone(),
+            status: sku.status.clone(),
+            bought: sku.enabled,
+            assigned: sku.assigned,
+            free: sku.free(),
+            next_lifecycle: dates.get(&sku.sku_id.to_lowercase()).copied(),
+        })
+        .collect()
+}
+
+fn sku_row(sku: &Sku) -> SkuRow {
+    let plans: Vec<_> = sku
+        .plans
+        .iter()
+        .map(|plan| serde_json::json!({ "id": plan.id, "name": plan.name, "status": plan.status }))
+        .collect();
+    SkuRow {
+        sku: sku.sku_id.clone(),
+        part_number: sku.part_number.clone(),
+        name: sku.part_number.clone(),
+        status: sku.status.clone(),
+        bought: sku.enabled,
+        assigned: sku.assigned,
+        warning: sku.warning,
+        suspended: sku.suspended,
+        locked_out: sku.locked_out,
+        plans: serde_json::Value::Array(plans),
+    }
+}
+
+fn subscription_row(subscription: &Subscription) -> SubscriptionRow {
+    SubscriptionRow {
+        id: subscription.id.clone(),
+        sku: subscription.sku_id.clone(),
+        part_number: subscription.part_number.clone(),
+        status: subscription.status.clone(),
+        licenses: subscription.total,
+        trial: subscription.is_trial.unwrap_or(false),
+        created_at: subscription.created,
+        next_lifecycle: subscription.next_lifecycle,
+    }
+}

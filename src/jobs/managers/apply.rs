@@ -1,0 +1,325 @@
+//! Carries out changes, twenty at a time: check, note the intent, write, note the answer.
+//!
+//! An intent is on disk before its request leaves, and its answer after: a kill or a power cut at any point leaves rows
+//! that `settle` can judge by reading. A refused change does not stop the others.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+use tracing::warn;
+use uuid::Uuid;
+
+use crate::domain::decision::Reason;
+use crate::domain::directory::{AccountIx, Accounts, People};
+use crate::domain::identity::AccountId;
+use crate::graph::{ManagerState, ManagerTarget, ManagerWrite, WriteResult};
+use crate::domain::identity::PersonId;
+use crate::history::changes::{Answer, ChangeId, Confirmation, Intent};
+use crate::jobs::error::JobError;
+use crate::jobs::managers::Managers;
+use crate::jobs::managers::record::label;
+use crate::jobs::runner::Context;
+use crate::reconcile::graph::Chains;
+use crate::reconcile::plan::Change;
+
+/// Microsoft's limit for one `$batch`.
+const BATCH: usize = 20;
+
+/// What became of one change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// The run ended before it.
+    NotReached,
+    /// The account is gone.
+    Vanished,
+    /// Somebody else changed the manager since the plan was made.
+    Stale,
+    /// Another write was refused, and without it this one would close a cycle.
+    ClosesCycle,
+    Refused { status: u16, code: String, message: String, request_id: Option<String> },
+    /// No answer; to be settled by reading.
+    Unknown(ChangeId),
+    /// Accepted; to be confirmed by reading.
+    Accepted(ChangeId),
+    Confirmed,
+    /// Accepted, and the old manager is still there.
+    Unconfirmed,
+    /// No answer, and the old manager is still there.
+    NotWritten,
+    /// Written, or perhaps written, and a third value is there.
+    Overtaken,
+}
+
+impl Fate {
+    /// Whether Graph said yes, whatever was read afterwards.
+    pub(super) const fn was_accepted(&self) -> bool {
+        matches!(self, Self::Accepted(_) | Self::Confirmed | Self::Unconfirmed | Self::Overtaken)
+    }
+
+    /// Why the person was left as they were, where that is a reason of its own.
+    pub(super) const fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Vanished => Some(Reason::Vanished),
+            Self::Stale | Self::Overtaken => Some(Reason::Stale),
+            Self::ClosesCycle => Some(Reason::ClosesCycle),
+            Self::Refused { .. } => Some(Reason::Blocked),
+            Self::NotReached
+            | Self::Unknown(_)
+            | Self::Accepted(_)
+            | Self::Confirmed
+            | Self::Unconfirmed
+            | Self::NotWritten => None,
+        }
+    }
+
+    /// The word for people.
+    pub(super) const fn word(&self) -> &'static str {
+        match self {
+            Self::NotReached => "not_reached",
+            Self::Vanished => "vanished",
+            Self::Stale => "stale",
+            Self::ClosesCycle => "closes_cycle",
+            Self::Refused { .. } => "refused",
+            Self::Unknown(_) => "unknown",
+            Self::Accepted(_) => "accepted",
+            Self::Confirmed => "confirmed",
+            Self::Unconfirmed => "unconfirmed",
+            Self::NotWritten => "not_written",
+            Self::Overtaken => "overtaken",
+        }
+    }
+}
+
+/// The end of applying.
+#[derive(Debug)]
+pub(super) struct Applied {
+    /// One per change, in the order of the changes.
+    pub fates: Vec<Fate>,
+    /// When the last request was sent.
+    pub last_write: Option<Timestamp>,
+    /// Why applying ended before the last change, if it did.
+    pub broken: Option<JobError>,
+}
+
+/// What applying needs to know of the run.
+pub(super) struct Plan<'a> {
+    pub people: &'a People,
+    pub accounts: &'a Accounts,
+    pub changes: &'a [Change],
+    /// When the observed values were read.
+    pub read_at: Timestamp,
+}
+
+impl Plan<'_> {
+    fn account(&self, change: &Change) -> AccountId {
+        self.accounts.get(change.account).id()
+    }
+}
+
+/// Writes `plan.changes` in their order until all are done or the run is stopped.
+pub(super) async fn apply(job: &Managers, context: &Context, plan: &Plan<'_>) -> Applied {
+    let mut applying = Applying {
+        job,
+        context,
+        plan,
+        chains: Chains::observed(plan.accounts),
+        fates: vec![Fate::NotReached; plan.changes.len()],
+        last_write: None,
+        sent_before: false,
+    };
+    let broken = applying.all().await.err();
+    if let Some(error) = &broken {
+        warn!(error = error as &dyn std::error::Error, "writing ended before the last change");
+    }
+    Applied { fates: applying.fates, last_write: applying.last_write, broken }
+}
+
+struct Applying<'a> {
+    job: &'a Managers,
+    context: &'a Context,
+    plan: &'a Plan<'a>,
+    /// The managers as they are now: as read, and as accepted since.
+    chains: Chains,
+    fates: Vec<Fate>,
+    last_write: Option<Timestamp>,
+    sent_before: bool,
+}
+
+impl Applying<'_> {
+    async fn all(&mut self) -> Result<(), JobError> {
+        let total = self.plan.changes.len();
+        let mut queue: VecDeque<usize> = (0..total).collect();
+        while !queue.is_empty() && !self.context.stop.is_cancelled() {
+            let batch = self.next_batch(&mut queue);
+            let batch = self.checked(batch).await?;
+            if !batch.is_empty() {
+                self.send(&batch).await?;
+            }
+            self.context.progress.say("changes written", (total - queue.len()) as u64, Some(total as u64));
+        }
+        Ok(())
+    }
+
+    /// The next changes that may travel together. A change that would close a cycle while the others are not yet
+    /// answered waits for the next batch; one that would close it anyway is refused here.
+    fn next_batch(&mut self, queue: &mut VecDeque<usize>) -> Vec<usize> {
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut waiting = Vec::new();
+        while batch.len() < BATCH
+            && let Some(place) = queue.pop_front()
+        {
+            let change = &self.plan.changes[place];
+            let closes = self.manager(change).is_some_and(|to| self.chains.closes_cycle(change.account, to));
+            match (closes, batch.is_empty() && waiting.is_empty()) {
+                (false, _) => batch.push(place),
+                (true, true) => self.fates[place] = Fate::ClosesCycle,
+                (true, false) => waiting.push(place),
+            }
+        }
+        for place in waiting.into_iter().rev() {
+            queue.push_front(place);
+        }
+        batch
+    }
+
+    /// Reads old values again when the plan has aged, and drops what is no longer as the plan saw it.
+    async fn checked(&mut self, batch: Vec<usize>) -> Result<Vec<usize>, JobError> {
+        let age = self.context.now().duration_since(self.plan.read_at);
+        let limit = jiff::SignedDuration::try_from(self.job.check_after).unwrap_or(jiff::SignedDuration::MAX);
+        if batch.is_empty() || age < limit {
+            return Ok(batch);
+        }
+        let accounts: Vec<AccountId> = batch.iter().map(|place| self.plan.account(&self.plan.changes[*place])).collect();
+        let states = self.job.graph.read_managers(&accounts).await?;
+        let mut fit = Vec::with_capacity(batch.len());
+        for (place, (_, state)) in batch.into_iter().zip(states) {
+            let from = self.plan.changes[place].from;
+            match state? {
+                ManagerState::Gone => self.fates[place] = Fate::Vanished,
+                state if manager_of(state) == from => fit.push(place),
+                _ => self.fates[place] = Fate::Stale,
+            }
+        }
+        Ok(fit)
+    }
+
+    /// Notes the intents, sends them, notes the answers.
+    async fn send(&mut self, batch: &[usize]) -> Result<(), JobError> {
+        let writes: Vec<ManagerWrite> = batch.iter().map(|place| self.write(*place)).collect();
+        let intents: Vec<Intent> = batch.iter().zip(&writes).map(|(place, write)| self.intent(*place, write)).collect();
+        let history = &self.context.history;
+        let rows = history.record_intents(&self.context.run, &self.context.job, self.context.now(), &intents).await?;
+        self.last_write = Some(self.context.now());
+        let answers = match self.job.graph.write_managers(&writes).await {
+            Ok(answers) => answers,
+            Err(error) => {
+                let not_written: Vec<_> = rows.iter().map(|row| (*row, Confirmation::NotWritten)).collect();
+                history.record_confirmations(&not_written, self.context.now()).await?;
+                return Err(error.into());
+            }
+        };
+        self.last_write = Some(self.context.now());
+        let results: Vec<WriteResult> = answers.into_iter().map(|answer| answer.result).collect();
+        let noted: Vec<(ChangeId, Answer)> = rows.iter().zip(&results).map(|(row, result)| (*row, answer(result))).collect();
+        history.record_answers(&noted, self.context.now()).await?;
+        for ((place, row), result) in batch.iter().zip(rows).zip(&results) {
+            self.take_in(*place, row, result);
+        }
+        self.stop_when_denied(batch, &results)
+    }
+
+    fn take_in(&mut self, place: usize, row: ChangeId, result: &WriteResult) {
+        let change = &self.plan.changes[place];
+        self.fates[place] = match result {
+            WriteResult::Accepted { .. } => {
+                self.chains.set(change.account, self.manager(change));
+                Fate::Accepted(row)
+            }
+            WriteResult::Unknown { .. } => Fate::Unknown(row),
+            WriteResult::Refused { status: 404, message, .. } if names(message, self.plan.account(change)) => Fate::Vanished,
+            WriteResult::Refused { status, code, message, request_id } => Fate::Refused {
+                status: *status,
+                code: code.clone(),
+                message: message.clone(),
+                request_id: request_id.clone(),
+            },
+        };
+    }
+
+    /// When the first whole batch is refused for want of a permission, so would be all others: nothing more is tried.
+    fn stop_when_denied(&mut self, batch: &[usize], results: &[WriteResult]) -> Result<(), JobError> {
+        let first = !std::mem::replace(&mut self.sent_before, true);
+        let denied = results.iter().all(
+            |result| matches!(result, WriteResult::Refused { code, .. } if code == "Authorization_RequestDenied"),
+        );
+        if !first || !denied {
+            return Ok(());
+        }
+        for place in batch {
+            self.fates[*place] = Fate::NotReached;
+        }
+        let request_id = results.iter().find_map(|result| match result {
+            WriteResult::Refused { request_id, .. } => request_id.clone(),
+            _ => None,
+        });
+        Err(JobError::WritesDenied { request_id: request_id.unwrap_or_else(|| "none".to_owned()) })
+    }
+
+    /// The desired manager, if it is a listed account; a contact has no manager and closes no cycle.
+    fn manager(&self, change: &Change) -> Option<AccountIx> {
+        self.plan.accounts.find(change.to?)
+    }
+
+    fn write(&self, place: usize) -> ManagerWrite {
+        let change = &self.plan.changes[place];
+        let to = match change.to {
+            None => ManagerTarget::Nobody,
+            Some(manager) if self.plan.accounts.find(manager).is_some() => ManagerTarget::User(manager),
+            Some(manager) => ManagerTarget::Object(manager),
+        };
+        ManagerWrite { account: self.plan.account(change), to, client_request_id: Uuid::new_v4() }
+    }
+
+    fn intent(&self, place: usize, write: &ManagerWrite) -> Intent {
+        let change = &self.plan.changes[place];
+        let person = self.plan.people.get(change.person);
+        Intent {
+            person: PersonId::new(person.id()),
+            login: person.login().to_owned(),
+            account: write.account,
+            upn: self.plan.accounts.get(change.account).user_principal_name().to_owned(),
+            kind: change.kind,
+            from: change.from,
+            from_label: label(self.plan.accounts, change.from).unwrap_or_default(),
+            to: change.to,
+            to_label: label(self.plan.accounts, change.to).unwrap_or_default(),
+            client_request_id: write.client_request_id,
+        }
+    }
+}
+
+/// Whether a 404 is about the account itself and not about the manager that it was to get.
+fn names(message: &str, account: AccountId) -> bool {
+    message.to_lowercase().contains(&account.to_string())
+}
+
+/// The manager that was read; nobody when the account is gone.
+pub(super) const fn manager_of(state: ManagerState) -> Option<AccountId> {
+    match state {
+        ManagerState::Is(manager) => Some(manager),
+        ManagerState::Nobody | ManagerState::Gone => None,
+    }
+}
+
+fn answer(result: &WriteResult) -> Answer {
+    match result {
+        WriteResult::Accepted { request_id } => Answer::Accepted { request_id: request_id.clone() },
+        WriteResult::Refused { status, code, message, request_id } => Answer::Refused {
+            status: *status,
+            code: code.clone(),
+            message: message.clone(),
+            request_id: request_id.clone(),
+        },
+        WriteResult::Unknown { reason, .. } => Answer::Unknown { message: reason.clone() },
+    }
+}

@@ -1,0 +1,171 @@
+//! Reads both directories at the same time, page by page, into what the plan needs.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures_util::StreamExt;
+
+use crate::domain::directory::{Accounts, NewPerson, People};
+use crate::graph;
+use crate::jobs::error::JobError;
+use crate::jobs::managers::{Managers, ScopeRule};
+use crate::jobs::progress::Progress;
+use crate::okta::{self, User};
+use crate::reconcile::completeness::{Counts, Reading, missing_canaries, with_reference};
+use crate::reconcile::plan::Scope;
+use crate::reconcile::policy::{AccountKey, Policy};
+
+/// Both sides as this run read them.
+#[derive(Debug)]
+pub(super) struct Sides {
+    pub people: People,
+    pub accounts: Accounts,
+    pub scope: Scope,
+    pub reading: Reading,
+}
+
+/// How much was read so far, of both sides together.
+struct Meter<'a> {
+    progress: &'a Progress,
+    read: AtomicU64,
+}
+
+impl Meter<'_> {
+    fn add(&self, items: usize) {
+        let before = self.read.fetch_add(items as u64, Ordering::Relaxed);
+        self.progress.say("people and accounts read", before + items as u64, None);
+    }
+}
+
+/// Reads people, scope and accounts. Any page that does not arrive ends the reading with an error.
+pub(super) async fn read(job: &Managers, progress: &Progress) -> Result<Sides, JobError> {
+    let meter = Meter { progress, read: AtomicU64::new(0) };
+    let columns = columns(job);
+    let (mut people, listed_scope, accounts, counted) = tokio::try_join!(
+        people(job, &columns, &meter),
+        scope(job),
+        accounts(job, &meter),
+        async { Ok(job.graph.count_accounts().await?) },
+    )?;
+    let scope = apply_scope(listed_scope, &mut people);
+    let reading = Reading {
+        counts: Counts {
+            people: people.len() as u64,
+            with_reference: with_reference(&people, &job.policy),
+            scope: scope_size(&scope, &people),
+            accounts: accounts.len() as u64,
+        },
+        accounts_counted: Some(counted),
+        missing_canaries: missing_canaries(&people, &job.canaries),
+    };
+    Ok(Sides { people, accounts, scope, reading })
+}
+
+/// The attributes to keep of each person: what the rules name, and what canaries and exclusions are compared with.
+fn columns(job: &Managers) -> Vec<String> {
+    let mut columns = job.policy.okta_attributes();
+    if !job.canaries.is_empty() || !job.policy.exclude.is_empty() {
+        columns.push("email".to_owned());
+    }
+    columns
+}
+
+async fn people(job: &Managers, columns: &[String], meter: &Meter<'_>) -> Result<People, JobError> {
+    let mut people = People::new(columns);
+    let mut pages = job.okta.list_users();
+    while let Some(page) = pages.next().await {
+        match page? {
+            okta::Page::Items(users) => {
+                users.iter().for_each(|user| push_person(&mut people, user));
+                meter.add(users.len());
+            }
+            okta::Page::Restarted => people = People::new(columns),
+        }
+    }
+    people.seal();
+    Ok(people)
+}
+
+/// Adds what the columns ask for of one user.
+pub(super) fn push_person(people: &mut People, user: &User) {
+    let values: Vec<_> = people.columns().iter().map(|name| user.attribute(name).unwrap_or_default()).collect();
+    let values: Vec<&str> = values.iter().map(AsRef::as_ref).collect();
+    people.push(&NewPerson { id: &user.id, status: user.status, values: &values });
+}
+
+async fn accounts(job: &Managers, meter: &Meter<'_>) -> Result<Accounts, JobError> {
+    let properties = properties(&job.policy);
+    let mut accounts = Accounts::new();
+    let mut pages = job.graph.list_accounts(&properties);
+    while let Some(page) = pages.next().await {
+        match page? {
+            graph::Page::Items(items) => {
+                items.iter().for_each(|account| account.push_into(&mut accounts));
+                meter.add(items.len());
+            }
+            graph::Page::Restarted => accounts = Accounts::new(),
+        }
+    }
+    accounts.seal();
+    Ok(accounts)
+}
+
+/// What Graph is asked for beside id and user principal name.
+pub(super) fn properties(policy: &Policy) -> Vec<&'static str> {
+    let asked = policy.account_keys().into_iter();
+    let mut names: Vec<&'static str> = asked
+        .filter(|key| !matches!(key, AccountKey::Id | AccountKey::UserPrincipalName))
+        .map(AccountKey::as_str)
+        .collect();
+    if !policy.exclude.is_empty() && !names.contains(&"mail") {
+        names.push("mail");
+    }
+    names
+}
+
+/// The ids that a scope lists, with the name that its app gives each, if it is an app.
+type Listed = Option<HashMap<String, Option<String>>>;
+
+async fn scope(job: &Managers) -> Result<Listed, JobError> {
+    match &job.scope {
+        ScopeRule::Everyone => Ok(None),
+        ScopeRule::Search(expression) => ids(job.okta.search_users(expression), |user| (user.id, None)).await.map(Some),
+        ScopeRule::Group(group) => ids(job.okta.list_group_members(group), |user| (user.id, None)).await.map(Some),
+        ScopeRule::App(app) => ids(job.okta.list_app_users(app), |user| (user.id, user.user_name)).await.map(Some),
+    }
+}
+
+async fn ids<T>(
+    mut pages: okta::Pages<T>,
+    entry: impl Fn(T) -> (String, Option<String>),
+) -> Result<HashMap<String, Option<String>>, JobError> {
+    let mut listed = HashMap::new();
+    while let Some(page) = pages.next().await {
+        match page? {
+            okta::Page::Items(items) => listed.extend(items.into_iter().map(&entry)),
+            okta::Page::Restarted => listed.clear(),
+        }
+    }
+    Ok(listed)
+}
+
+/// Makes the scope of the listed ids, and gives people the names that the app has for them.
+fn apply_scope(listed: Listed, people: &mut People) -> Scope {
+    let Some(listed) = listed else { return Scope::Everyone };
+    if let Some(column) = people.column("app_username") {
+        for (id, name) in &listed {
+            if let (Some(ix), Some(name)) = (people.find(id), name) {
+                people.set_value(ix, column, name);
+            }
+        }
+    }
+    Scope::Only(listed.into_keys().collect())
+}
+
+/// How many of the people listed are in scope; `None` when everybody is.
+fn scope_size(scope: &Scope, people: &People) -> Option<u64> {
+    match scope {
+        Scope::Everyone => None,
+        Scope::Only(ids) => Some(ids.iter().filter(|id| people.find(id).is_some()).count() as u64),
+    }
+}

@@ -1,0 +1,274 @@
+//! The end of a managers run in words and counts. The first line names what was left unresolved.
+
+use crate::domain::decision::{Kinds, Reason, Tally};
+use crate::domain::run::{Outcome, PlanId, RunId};
+use crate::jobs::error::{JobError, chain};
+use crate::jobs::managers::apply::Fate;
+use crate::jobs::managers::read::Sides;
+use crate::jobs::managers::record::{Outcomes, label};
+use crate::jobs::report::{ChangeLine, Details, Finish, ManagersDetails};
+use crate::reconcile::brake::Hold;
+use crate::reconcile::completeness::{Doubt, Reading};
+use crate::reconcile::plan::Change;
+
+/// Gathers what is worth saying on the way.
+#[derive(Debug, Default)]
+pub(super) struct Summary {
+    notes: Vec<String>,
+}
+
+/// All that a run did, to be summed up.
+#[derive(Debug)]
+pub(super) struct Done<'a> {
+    pub sides: &'a Sides,
+    /// Of the plan as it was made: counts and reasons.
+    pub tally: Tally,
+    pub outcomes: &'a Outcomes<'a>,
+    pub held: &'a [Change],
+    pub holds: &'a [Hold],
+    /// The plan that waits, if a brake holds something.
+    pub held_plan: Option<PlanId>,
+    /// Of an approved plan, what no longer holds.
+    pub stale: usize,
+    /// Why writing or confirming ended early.
+    pub broken: Option<JobError>,
+    pub stopped: bool,
+}
+
+impl Summary {
+    pub(super) fn note(&mut self, note: String) {
+        self.notes.push(note);
+    }
+
+    pub(super) fn notes(&mut self, notes: Vec<String>) {
+        self.notes.extend(notes);
+    }
+
+    fn details(&mut self, tally: Tally, plan: Option<PlanId>, changes: Vec<ChangeLine>) -> Details {
+        Details::Managers(Box::new(ManagersDetails { tally, plan, changes, notes: std::mem::take(&mut self.notes) }))
+    }
+
+    /// A listing was not believed.
+    pub(super) fn incomplete(&mut self, run: &RunId, reading: &Reading, doubts: &[Doubt]) -> Finish {
+        let named: Vec<String> = doubts.iter().map(ToString::to_string).collect();
+        let hint = doubts.first().map(|doubt| doubt.hint().replace("with this run", &run.to_string()));
+        let counts = reading.counts;
+        let tally = Tally {
+            people: counts.people,
+            with_reference: counts.with_reference,
+            in_scope: counts.scope.unwrap_or(counts.people),
+            accounts: counts.accounts,
+            ..Tally::default()
+        };
+        Finish {
+            outcome: Outcome::SourceIncomplete,
+            reason: Some("source_incomplete".to_owned()),
+            message: format!("nothing was written, the reading is not believed: {}", named.join("; ")),
+            hint,
+            unresolved: None,
+            details: self.details(tally, None, Vec::new()),
+        }
+    }
+
+    /// A plan was made and kept; nothing was to be written.
+    pub(super) fn planned(
+        &mut self,
+        sides: &Sides,
+        tally: &Tally,
+        changes: &[Change],
+        id: Option<PlanId>,
+        rules_changed: bool,
+    ) -> Finish {
+        let unresolved = unresolved(tally);
+        let what = match &id {
+            None => "nothing to change".to_owned(),
+            Some(id) => format!("plan {id}: {}", kinds(&tally.planned)),
+        };
+        let lines = changes.iter().map(|change| line(sides, change, "planned", None)).collect();
+        let hold = rules_changed && id.is_some();
+        Finish {
+            outcome: if hold { Outcome::Held } else { Outcome::Planned },
+            reason: hold.then(|| "rules_changed".to_owned()),
+            message: if hold {
+                format!("the job's rules changed, so nothing is written until a plan is approved; {what}; {}", left(tally))
+            } else {
+                format!("{what}; {}", left(tally))
+            },
+            hint: id.as_ref().map(|id| format!("`graphkeeper approve {id}` carries it out")),
+            unresolved: Some(unresolved),
+            details: self.details(tally.clone(), id, lines),
+        }
+    }
+
+    /// What was written, what was not, and why.
+    pub(super) fn applied(&mut self, done: Done<'_>) -> Finish {
+        let tally = counted(&done);
+        let outcome = outcome(&done);
+        self.notes(done.holds.iter().map(ToString::to_string).collect());
+        if done.stale > 0 {
+            self.note(format!("{} changes of the approved plan no longer hold and were left (stale)", done.stale));
+        }
+        let mut message = written(&tally);
+        if !done.held.is_empty() {
+            message.push_str(&format!("; held by the brake: {}", kinds(&tally.held)));
+        }
+        message.push_str(&format!("; {}", left(&tally)));
+        let failures = failures(&done);
+        if !failures.is_empty() {
+            message.push_str(&format!("; not written: {failures}"));
+        }
+        if let Some(error) = &done.broken {
+            message.push_str(&format!("; ended early: {}", chain(error)));
+        }
+        let reason = reason(&done, outcome);
+        let hint = hint(&done, outcome);
+        let unresolved = unresolved(&tally) + not_done(&done);
+        let lines = lines(&done);
+        Finish {
+            outcome,
+            reason,
+            message,
+            hint,
+            unresolved: Some(unresolved),
+            details: self.details(tally, done.held_plan, lines),
+        }
+    }
+}
+
+/// The plan's counts, and what became of it.
+fn counted(done: &Done<'_>) -> Tally {
+    let mut tally = done.tally.clone();
+    tally.held = Kinds::default();
+    done.held.iter().for_each(|change| tally.held.add(change.kind));
+    for (change, fate) in done.outcomes.iter() {
+        if fate.was_accepted() {
+            tally.accepted.add(change.kind);
+        }
+        if *fate == Fate::Confirmed {
+            tally.confirmed.add(change.kind);
+        }
+        if let Some(reason) = fate.reason() {
+            *tally.reasons.entry(reason).or_default() += 1;
+        }
+    }
+    if !done.held.is_empty() {
+        tally.reasons.insert(Reason::Held, done.held.len() as u64);
+    }
+    if done.stale > 0 {
+        *tally.reasons.entry(Reason::Stale).or_default() += done.stale as u64;
+    }
+    tally
+}
+
+fn outcome(done: &Done<'_>) -> Outcome {
+    let fates = done.outcomes.fates;
+    let accepted = fates.iter().any(Fate::was_accepted);
+    let open = fates.iter().any(|fate| matches!(fate, Fate::NotReached | Fate::Accepted(_) | Fate::Unknown(_)));
+    let clean = fates.iter().all(|fate| *fate == Fate::Confirmed) && done.stale == 0;
+    match &done.broken {
+        Some(error) if !accepted => error.outcome(),
+        _ if done.stopped && open => Outcome::Interrupted,
+        Some(_) => Outcome::Partial,
+        None if !done.held.is_empty() => Outcome::Held,
+        None if clean => Outcome::Succeeded,
+        None => Outcome::Partial,
+    }
+}
+
+fn reason(done: &Done<'_>, outcome: Outcome) -> Option<String> {
+    match (outcome, &done.broken) {
+        (Outcome::Interrupted, _) => Some("stopped".to_owned()),
+        (_, Some(error)) => Some(error.reason()),
+        (Outcome::Held, _) => Some("held".to_owned()),
+        (Outcome::Partial, _) => Some("not_all_written".to_owned()),
+        _ => None,
+    }
+}
+
+fn hint(done: &Done<'_>, outcome: Outcome) -> Option<String> {
+    if let Some(error) = &done.broken {
+        return error.hint();
+    }
+    match outcome {
+        Outcome::Held => {
+            done.held_plan.as_ref().map(|plan| format!("look at the changes, then `graphkeeper approve {plan}`"))
+        }
+        Outcome::Partial => Some("`graphkeeper history show RUN` lists each change with its cause".to_owned()),
+        _ => None,
+    }
+}
+
+/// Changes that came to nothing without a reason of their own in the tally.
+fn not_done(done: &Done<'_>) -> u64 {
+    let undone = |fate: &&Fate| **fate != Fate::Confirmed && fate.reason().is_none();
+    done.outcomes.fates.iter().filter(undone).count() as u64
+}
+
+/// What came of the changes that were not confirmed: `2 refused, 1 stale`.
+fn failures(done: &Done<'_>) -> String {
+    let mut counts: Vec<(&'static str, usize)> = Vec::new();
+    for fate in done.outcomes.fates.iter().filter(|fate| **fate != Fate::Confirmed) {
+        match counts.iter_mut().find(|(word, _)| *word == fate.word()) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((fate.word(), 1)),
+        }
+    }
+    counts.iter().map(|(word, count)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
+}
+
+fn lines(done: &Done<'_>) -> Vec<ChangeLine> {
+    let written = done.outcomes.iter().map(|(change, fate)| {
+        let note = match fate {
+            Fate::Refused { status, code, message, request_id } => {
+                let id = request_id.as_deref().unwrap_or("none");
+                Some(format!("{status} {code}: {message} (request-id {id})"))
+            }
+            _ => None,
+        };
+        line(done.sides, change, fate.word(), note)
+    });
+    let held = done.held.iter().map(|change| line(done.sides, change, "held", None));
+    written.chain(held).collect()
+}
+
+fn line(sides: &Sides, change: &Change, state: &'static str, note: Option<String>) -> ChangeLine {
+    ChangeLine {
+        login: sides.people.get(change.person).login().to_owned(),
+        account: sides.accounts.get(change.account).user_principal_name().to_owned(),
+        kind: change.kind,
+        from: label(&sides.accounts, change.from),
+        to: label(&sides.accounts, change.to),
+        state,
+        note,
+    }
+}
+
+fn written(tally: &Tally) -> String {
+    if tally.accepted.total() == 0 {
+        return "nothing written".to_owned();
+    }
+    if tally.accepted == tally.confirmed {
+        return format!("written and confirmed: {}", kinds(&tally.confirmed));
+    }
+    format!("accepted: {}; of these confirmed: {}", kinds(&tally.accepted), kinds(&tally.confirmed))
+}
+
+fn kinds(kinds: &Kinds) -> String {
+    format!("{} set, {} changed, {} cleared", kinds.set, kinds.change, kinds.clear)
+}
+
+/// How many people's managers are not known to be right.
+fn unresolved(tally: &Tally) -> u64 {
+    tally.reasons.iter().filter(|(reason, _)| !reason.is_resolved()).map(|(_, people)| people).sum()
+}
+
+/// `left unresolved: 12 (8 manager_not_found, 4 no_account)`.
+fn left(tally: &Tally) -> String {
+    let mut reasons: Vec<(&Reason, &u64)> = tally.reasons.iter().filter(|(reason, _)| !reason.is_resolved()).collect();
+    if reasons.is_empty() {
+        return "nobody left unresolved".to_owned();
+    }
+    reasons.sort_by_key(|(reason, people)| (std::cmp::Reverse(**people), reason.as_str()));
+    let named: Vec<String> = reasons.iter().map(|(reason, people)| format!("{people} {reason}")).collect();
+    format!("left unresolved: {} ({})", unresolved(tally), named.join(", "))
+}

@@ -1,0 +1,251 @@
+//! How a run ended, for history, for the log and for whoever waits at a terminal.
+
+use std::error::Error;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::domain::decision::{ChangeKind, Tally};
+use crate::domain::run::{JobKind, Outcome, PlanId, RunId, Trigger};
+use crate::history::{CallRow, CallVerdict, HistoryError};
+use crate::http::calls::Call;
+use crate::jobs::error::{JobError, chain};
+use crate::jobs::keepalive::Reply;
+
+/// A whole run, as it is printed.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub run: RunId,
+    pub job: String,
+    pub kind: JobKind,
+    pub trigger: Trigger,
+    pub started: Timestamp,
+    #[serde(serialize_with = "as_seconds")]
+    pub took: Duration,
+    #[serde(flatten)]
+    pub finish: Finish,
+}
+
+fn as_seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
+}
+
+/// The end of a run.
+#[derive(Debug, Serialize)]
+pub struct Finish {
+    pub outcome: Outcome,
+    /// A code word: a vendor's code, or one of ours such as `listing_broken`.
+    pub reason: Option<String>,
+    /// One line that reads alone.
+    pub message: String,
+    /// What an operator can do about it, where we know.
+    pub hint: Option<String>,
+    /// How many people's managers are known to be wrong, or not known to be right. For managers jobs.
+    pub unresolved: Option<u64>,
+    pub details: Details,
+}
+
+impl Default for Finish {
+    fn default() -> Self {
+        Self {
+            outcome: Outcome::Failed,
+            reason: None,
+            message: String::new(),
+            hint: None,
+            unresolved: None,
+            details: Details::None,
+        }
+    }
+}
+
+/// What the kind of job adds.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Details {
+    #[default]
+    None,
+    Managers(Box<ManagersDetails>),
+    Licenses(LicensesDetails),
+    Keepalive(Vec<Reply>),
+}
+
+/// What a managers run saw and did.
+#[derive(Debug, Default, Serialize)]
+pub struct ManagersDetails {
+    pub tally: Tally,
+    /// The plan that was stored, when something waits for approval.
+    pub plan: Option<PlanId>,
+    /// Every change of the plan and what became of it.
+    pub changes: Vec<ChangeLine>,
+    /// What is worth knowing beside the counts, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// One change, for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ChangeLine {
+    pub login: String,
+    pub account: String,
+    pub kind: ChangeKind,
+    /// The manager's user principal name, or object id when the listing does not have it.
+    pub from: Option<String>,
+    pub to: Option<String>,
+    /// `planned`, `held`, `confirmed`, `unconfirmed`, `refused`, `unknown`, `stale`, `vanished`, `not_reached` …
+    pub state: &'static str,
+    /// The vendor's code and message for a refusal, or why it was not tried.
+    pub note: Option<String>,
+}
+
+/// What a licenses run saw.
+#[derive(Debug, Default, Serialize)]
+pub struct LicensesDetails {
+    pub products: Vec<ProductLine>,
+}
+
+/// One product, for people.
+#[derive(Debug, Serialize)]
+pub struct ProductLine {
+    pub part_number: String,
+    pub status: String,
+    pub bought: i64,
+    pub assigned: i64,
+    /// Below zero when over-used.
+    pub free: i64,
+    pub next_lifecycle: Option<Timestamp>,
+}
+
+impl Finish {
+    /// A run that ended well.
+    #[must_use]
+    pub fn succeeded(message: String, details: Details) -> Self {
+        Self { outcome: Outcome::Succeeded, message, details, ..Self::default() }
+    }
+
+    /// Another process has the job.
+    #[must_use]
+    pub fn busy(error: &dyn Error) -> Self {
+        Self {
+            outcome: Outcome::Busy,
+            reason: Some("busy".to_owned()),
+            message: chain(error),
+            hint: Some("wait for it to end: `graphkeeper jobs` shows it".to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// Nothing useful was done.
+    #[must_use]
+    pub fn failed(reason: &str, error: &dyn Error, hint: Option<&str>) -> Self {
+        Self {
+            reason: Some(reason.to_owned()),
+            message: chain(error),
+            hint: hint.map(str::to_owned),
+            ..Self::default()
+        }
+    }
+
+    /// The history cannot be written, so nothing else may be.
+    #[must_use]
+    pub fn from_history(error: &HistoryError) -> Self {
+        Self::failed("history_unusable", error, error.hint())
+    }
+
+    /// The work broke off.
+    #[must_use]
+    pub fn from_error(error: &JobError, details: Details) -> Self {
+        Self {
+            outcome: error.outcome(),
+            reason: Some(error.reason()),
+            message: chain(error),
+            hint: error.hint(),
+            unresolved: None,
+            details,
+        }
+    }
+
+    /// The run's time was up.
+    #[must_use]
+    pub fn timed_out(limit: Duration, counted: Option<Self>) -> Self {
+        let counted = counted.unwrap_or_default();
+        Self {
+            outcome: Outcome::TimedOut,
+            reason: Some("timed_out".to_owned()),
+            message: format!("the run was ended after its time limit of {} seconds", limit.as_secs()),
+            hint: Some("the next run goes on; raise the job's `timeout` if this is its usual length".to_owned()),
+            ..counted
+        }
+    }
+
+    /// The run ended so, but its row could not be closed.
+    #[must_use]
+    pub fn unrecorded(self, error: &HistoryError) -> Self {
+        Self {
+            outcome: Outcome::Failed,
+            reason: Some("history_unusable".to_owned()),
+            message: format!("{}; and the end of the run could not be recorded: {}", self.message, chain(error)),
+            hint: error.hint().map(str::to_owned),
+            ..self
+        }
+    }
+
+    /// What the run counted, for its row: the kind's own counts, and the calls by service.
+    #[must_use]
+    pub fn tally(&self, calls: &[Call]) -> Value {
+        let mut tally = match &self.details {
+            Details::Managers(managers) => serde_json::to_value(&managers.tally).unwrap_or_default(),
+            Details::Licenses(licenses) => json!({ "products": licenses.products.len() }),
+            Details::Keepalive(replies) => json!({ "requests": replies.len() }),
+            Details::None => json!({}),
+        };
+        if let Some(counts) = tally.as_object_mut() {
+            counts.insert("calls".to_owned(), Value::Object(by_service(calls)));
+        }
+        tally
+    }
+
+    /// The run's calls as rows: what failed, what answered in another shape than promised.
+    #[must_use]
+    pub fn call_rows(&self, calls: &[Call]) -> Vec<CallRow> {
+        calls.iter().map(|call| self.call_row(call)).collect()
+    }
+
+    fn call_row(&self, call: &Call) -> CallRow {
+        let reply = match &self.details {
+            Details::Keepalive(replies) => replies
+                .iter()
+                .find(|reply| reply.client_request_id.is_some() && reply.client_request_id == call.client_request_id),
+            _ => None,
+        };
+        let good = call.error.is_none() && call.status.is_some_and(|status| (200..300).contains(&status));
+        CallRow {
+            at: call.at,
+            service: call.service.as_str().to_owned(),
+            method: call.method.clone(),
+            path: call.path.clone(),
+            status: call.status,
+            latency: call.duration,
+            attempts: call.attempts,
+            request_id: call.request_id.clone(),
+            client_request_id: call.client_request_id.clone(),
+            verdict: match reply {
+                Some(reply) => reply.verdict,
+                None if good => CallVerdict::Ok,
+                None => CallVerdict::Failed,
+            },
+            error: reply.and_then(|reply| reply.problem.clone()).or_else(|| call.error.clone()),
+            body: reply.and_then(|reply| reply.body.clone()),
+        }
+    }
+}
+
+/// How many requests went to each service, attempts counted one by one.
+fn by_service(calls: &[Call]) -> Map<String, Value> {
+    let mut counts = Map::new();
+    for call in calls {
+        let entry = counts.entry(call.service.as_str()).or_insert_with(|| json!(0));
+        *entry = json!(entry.as_u64().unwrap_or(0) + u64::from(call.attempts));
+    }
+    counts
+}

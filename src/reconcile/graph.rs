@@ -1,0 +1,201 @@
+//! The managers as a graph: everybody has at most one edge, to the manager. Cycles are found without recursion.
+
+use std::collections::HashMap;
+
+use crate::domain::directory::{AccountIx, Accounts};
+use crate::domain::identity::AccountId;
+use crate::reconcile::known::OwnWrite;
+use crate::reconcile::plan::Change;
+
+const NOBODY: u32 = u32::MAX;
+
+/// Who reports to whom, as far as both are accounts of the listing.
+#[derive(Clone, Debug)]
+pub struct Chains {
+    /// The manager's place by the account's.
+    managers: Vec<u32>,
+}
+
+impl Chains {
+    /// The chains as they were read.
+    #[must_use]
+    pub fn observed(accounts: &Accounts) -> Self {
+        Self { managers: accounts.iter().map(|(_, account)| place(accounts, account.manager())).collect() }
+    }
+
+    /// The chains as they were read, with our own fresh writes, which a read may not show yet.
+    #[must_use]
+    pub fn with_own_writes(accounts: &Accounts, own_writes: &HashMap<AccountId, OwnWrite>) -> Self {
+        let mut chains = Self::observed(accounts);
+        for (account, write) in own_writes.iter().filter(|(_, write)| write.recent) {
+            if let Some(account) = accounts.find(*account) {
+                chains.managers[account.0 as usize] = place(accounts, write.to);
+            }
+        }
+        chains
+    }
+
+    /// The account's manager, if that is an account of the listing.
+    #[must_use]
+    pub fn manager(&self, account: AccountIx) -> Option<AccountIx> {
+        let manager = self.managers[account.0 as usize];
+        (manager != NOBODY).then_some(AccountIx(manager))
+    }
+
+    /// Whether the account would be its own manager, at some remove, if `manager` became its manager now.
+    #[must_use]
+    pub fn closes_cycle(&self, account: AccountIx, manager: AccountIx) -> bool {
+        // The mark jumps ahead in ever longer strides, so that a cycle which was there before is noticed (Brent).
+        let (mut here, mut mark) = (manager, manager);
+        let (mut steps, mut stride) = (0_u64, 1_u64);
+        while here != account {
+            let Some(next) = self.manager(here) else { return false };
+            if next == mark {
+                return false;
+            }
+            here = next;
+            steps += 1;
+            if steps == stride {
+                (mark, steps, stride) = (here, 0, stride * 2);
+            }
+        }
+        true
+    }
+
+    /// Gives the account another manager, or none.
+    pub fn set(&mut self, account: AccountIx, manager: Option<AccountIx>) {
+        self.managers[account.0 as usize] = manager.map_or(NOBODY, |manager| manager.0);
+    }
+
+    /// Parts the changes into those that may be made and the writes that would lie on a cycle of the resulting graph.
+    ///
+    /// Every write on a cycle is refused and the graph computed again until none is left. A cycle without a write of
+    /// ours was there before and is left alone.
+    #[must_use]
+    pub fn lint(&self, accounts: &Accounts, changes: &[Change]) -> (Vec<Change>, Vec<Change>) {
+        let mut result = self.clone();
+        let mut written = vec![false; self.managers.len()];
+        let mut starts: Vec<u32> = Vec::with_capacity(changes.len());
+        for change in changes {
+            result.managers[change.account.0 as usize] = place(accounts, change.to);
+            written[change.account.0 as usize] = change.to.is_some();
+            starts.push(change.account.0);
+        }
+        let mut refused = vec![false; self.managers.len()];
+        let mut walk = Walk::new(self.managers.len());
+        while !starts.is_empty() {
+            // A new cycle can only pass through an edge that changed in this round.
+            let on_cycle = walk.cycles_from(&result, &starts);
+            starts.clear();
+            for account in on_cycle {
+                if !written[account as usize] {
+                    continue;
+                }
+                result.managers[account as usize] = self.managers[account as usize];
+                written[account as usize] = false;
+                refused[account as usize] = true;
+                starts.push(account);
+            }
+        }
+        changes.iter().copied().partition(|change| !refused[change.account.0 as usize])
+    }
+
+    /// Puts the changes into the order of writing: managers before their reports in the resulting graph.
+    ///
+    /// Whatever was written so far, the chain above a fresh edge is then final, so no prefix of the order closes a
+    /// cycle. Does not depend on the order of the listings.
+    pub fn order(&self, accounts: &Accounts, changes: &mut [Change]) {
+        let mut result = self.clone();
+        for change in changes.iter() {
+            result.managers[change.account.0 as usize] = place(accounts, change.to);
+        }
+        let mut depths = Depths { by_account: vec![Depths::UNKNOWN; self.managers.len()] };
+        changes.sort_by_cached_key(|change| (depths.of(&result, change.account.0), accounts.get(change.account).id()));
+    }
+}
+
+/// [`Chains::lint`] over the chains as they were read.
+#[must_use]
+pub fn lint(accounts: &Accounts, changes: &[Change]) -> (Vec<Change>, Vec<Change>) {
+    Chains::observed(accounts).lint(accounts, changes)
+}
+
+/// [`Chains::order`] over the chains as they were read.
+pub fn order(accounts: &Accounts, changes: &mut [Change]) {
+    Chains::observed(accounts).order(accounts, changes);
+}
+
+/// The place of a manager among the accounts; [`NOBODY`] also for a contact or an account that was not listed.
+fn place(accounts: &Accounts, manager: Option<AccountId>) -> u32 {
+    manager.and_then(|manager| accounts.find(manager)).map_or(NOBODY, |manager| manager.0)
+}
+
+/// Walks up from some accounts and remembers where it has been.
+struct Walk {
+    /// The number of the walk that passed an account last.
+    passed: Vec<u32>,
+    walks: u32,
+}
+
+impl Walk {
+    fn new(accounts: usize) -> Self {
+        Self { passed: vec![0; accounts], walks: 0 }
+    }
+
+    /// The accounts on the cycles that are reached from `starts`.
+    fn cycles_from(&mut self, chains: &Chains, starts: &[u32]) -> Vec<u32> {
+        let round = self.walks;
+        let mut on_cycle = Vec::new();
+        for start in starts {
+            self.walks += 1;
+            let mut here = *start;
+            while here != NOBODY && self.passed[here as usize] <= round {
+                self.passed[here as usize] = self.walks;
+                here = chains.managers[here as usize];
+            }
+            if here != NOBODY && self.passed[here as usize] == self.walks {
+                collect_cycle(chains, here, &mut on_cycle);
+            }
+        }
+        on_cycle
+    }
+}
+
+fn collect_cycle(chains: &Chains, first: u32, into: &mut Vec<u32>) {
+    let mut here = first;
+    loop {
+        into.push(here);
+        here = chains.managers[here as usize];
+        if here == first {
+            return;
+        }
+    }
+}
+
+/// How many managers stand above an account, up to the top or to a cycle.
+struct Depths {
+    by_account: Vec<u32>,
+}
+
+impl Depths {
+    const UNKNOWN: u32 = u32::MAX;
+    const PENDING: u32 = u32::MAX - 1;
+
+    fn of(&mut self, chains: &Chains, account: u32) -> u32 {
+        let mut path = Vec::new();
+        let mut here = account;
+        while here != NOBODY && self.by_account[here as usize] == Self::UNKNOWN {
+            self.by_account[here as usize] = Self::PENDING;
+            path.push(here);
+            here = chains.managers[here as usize];
+        }
+        // A pending account above is on a cycle that was there before: no write lies on it, so it may count as a top.
+        let above = if here == NOBODY { None } else { Some(self.by_account[here as usize]) };
+        let mut depth = above.filter(|depth| *depth != Self::PENDING).map_or(0, |depth| depth + 1);
+        while let Some(account) = path.pop() {
+            self.by_account[account as usize] = depth;
+            depth += 1;
+        }
+        self.by_account[account as usize]
+    }
+}

@@ -1,0 +1,519 @@
+//! What must change in Entra so that its managers are Okta's, and the verdict on everybody.
+
+use std::collections::HashSet;
+
+use crate::domain::decision::{ChangeKind, Kinds, Reason, Tally};
+use crate::domain::directory::{AccountIx, Accounts, People, PersonIx};
+use crate::domain::identity::{AccountId, PersonStatus};
+use crate::reconcile::brake::{Brake, Braked, brake};
+use crate::reconcile::completeness::with_reference;
+pub use crate::reconcile::correlate::Relinked;
+use crate::reconcile::correlate::{AccountKeys, Found, Hold, Seat, seats};
+use crate::reconcile::fold::{is_placeholder, same};
+use crate::reconcile::graph::Chains;
+use crate::reconcile::index::{Digest, hash_folded};
+use crate::reconcile::known::{Known, OwnWrite};
+use crate::reconcile::policy::{Policy, RefersTo, Unfit, WhenEmpty};
+use crate::reconcile::resolve::{Meant, PersonKeys, Resolver};
+
+/// Who may be written. Anybody may be a manager.
+#[derive(Clone, Debug)]
+pub enum Scope {
+    Everyone,
+    /// The people with these Okta ids.
+    Only(HashSet<String>),
+}
+
+impl Scope {
+    #[must_use]
+    pub fn contains(&self, person: &str) -> bool {
+        match self {
+            Self::Everyone => true,
+            Self::Only(ids) => ids.contains(person),
+        }
+    }
+}
+
+/// Both sides as they were read, both listings sealed, and what was decided and remembered about them.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    pub people: &'a People,
+    pub accounts: &'a Accounts,
+    pub scope: &'a Scope,
+    pub policy: &'a Policy,
+    pub known: &'a Known,
+}
+
+/// A reference that no listed person answers, to be looked up in Okta: the manager may have left.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lookup {
+    /// Always a kind that is [in Okta](RefersTo::is_in_okta).
+    pub is: RefersTo,
+    pub value: String,
+}
+
+/// One write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub person: PersonIx,
+    pub account: AccountIx,
+    pub kind: ChangeKind,
+    /// The observed manager.
+    pub from: Option<AccountId>,
+    /// The desired manager.
+    pub to: Option<AccountId>,
+}
+
+/// What was decided about one person, in 24 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// All that was seen of the person, but for the reason.
+    facts: u64,
+    account: u32,
+    manager: u32,
+    pub reason: Reason,
+}
+
+impl Verdict {
+    const NOBODY: u32 = u32::MAX;
+
+    fn new(reason: Reason, account: Option<AccountIx>, manager: Option<AccountIx>) -> Self {
+        let place = |ix: Option<AccountIx>| ix.map_or(Self::NOBODY, |ix| ix.0);
+        Self { facts: 0, account: place(account), manager: place(manager), reason }
+    }
+
+    /// The person's account; with `conflicting_people` the one that is fought over.
+    #[must_use]
+    pub fn account(&self) -> Option<AccountIx> {
+        (self.account != Self::NOBODY).then_some(AccountIx(self.account))
+    }
+
+    /// The desired manager, as far as it is known.
+    #[must_use]
+    pub fn manager(&self) -> Option<AccountIx> {
+        (self.manager != Self::NOBODY).then_some(AccountIx(self.manager))
+    }
+}
+
+/// The ordered writes, and why everybody else is left alone.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// In the order of writing: no prefix closes a cycle.
+    pub changes: Vec<Change>,
+    /// One per person, in the order of the listing.
+    pub verdicts: Vec<Verdict>,
+    /// Links that the rules found and that were not remembered yet, of employed people.
+    pub links: Vec<(PersonIx, AccountIx)>,
+    /// Remembered links whose account is gone.
+    pub relinked: Vec<Relinked>,
+    /// Counts people, and of what was done only `planned`. The reasons and what is planned add up to the people.
+    pub tally: Tally,
+}
+
+impl Plan {
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { changes, verdicts: _, links: _, relinked: _, tally: _ } = self;
+        changes.is_empty()
+    }
+
+    #[must_use]
+    pub fn verdict(&self, person: PersonIx) -> &Verdict {
+        &self.verdicts[person.0 as usize]
+    }
+
+    /// Equal as long as nothing about the person's decision changed: values, account, managers of both sides, reason.
+    /// Does not depend on the order of the listings.
+    #[must_use]
+    pub fn digest(&self, person: PersonIx) -> u64 {
+        let verdict = self.verdict(person);
+        let mut digest = Digest::new();
+        digest.word(verdict.facts);
+        digest.text(verdict.reason.as_str().as_bytes());
+        digest.finish()
+    }
+
+    /// [`content_digest`] of the changes.
+    #[must_use]
+    pub fn content_digest(&self, job: &str, accounts: &Accounts) -> u64 {
+        content_digest(job, accounts, &self.changes)
+    }
+}
+
+/// The same for the same changes of the same job, whatever their order.
+#[must_use]
+pub fn content_digest(job: &str, accounts: &Accounts, changes: &[Change]) -> u64 {
+    let one = |change: &Change| {
+        let mut digest = Digest::new();
+        for id in [Some(accounts.get(change.account).id()), change.from, change.to] {
+            add_id(&mut digest, id);
+        }
+        digest.finish()
+    };
+    let mut digest = Digest::new();
+    digest.text(job.as_bytes());
+    digest.word(changes.len() as u64);
+    digest.word(changes.iter().map(one).fold(0, u64::wrapping_add));
+    digest.finish()
+}
+
+fn add_id(digest: &mut Digest, id: Option<AccountId>) {
+    let (high, low) = id.map_or((0, 0), |id| id.as_uuid().as_u64_pair());
+    digest.word(high);
+    digest.word(low);
+}
+
+/// Thinks. Made once per pass; correlates on the way in.
+#[derive(Debug)]
+pub struct Planner<'a> {
+    pub(super) input: Input<'a>,
+    pub(super) accounts: AccountKeys<'a>,
+    pub(super) resolver: Resolver<'a>,
+    pub(super) seats: Vec<Seat>,
+    relinked: Vec<Relinked>,
+    excluded: Excluded,
+    looked_up: Option<&'a People>,
+}
+
+/// What a judgement comes to, before cycles are looked for.
+struct Judgement {
+    verdict: Verdict,
+    change: Option<Change>,
+}
+
+impl<'a> Planner<'a> {
+    /// Builds the indexes and correlates people with accounts.
+    #[must_use]
+    pub fn new(input: Input<'a>) -> Self {
+        let accounts = AccountKeys::new(input.accounts, input.policy);
+        let (seats, relinked) = seats(&accounts, input.people, input.policy, &input.known.links);
+        let resolver = Resolver::new(input.people, input.policy);
+        let excluded = Excluded::new(&input.policy.exclude);
+        Self { input, accounts, resolver, seats, relinked, excluded, looked_up: None }
+    }
+
+    /// The distinct references to look up in Okta: of people who might be written, those that lead nowhere.
+    #[must_use]
+    pub fn unresolved(&self) -> Vec<Lookup> {
+        let mut lookups = Vec::new();
+        for (ix, person) in self.input.people.iter() {
+            if self.ours(ix).is_err() || self.resolver.resolve(person, &self.accounts).0 != Meant::Nobody {
+                continue;
+            }
+            let given = self.resolver.values(person).filter(|(_, value)| !value.is_empty() && !is_placeholder(value));
+            let in_okta = given.filter(|(rule, _)| rule.is.is_in_okta());
+            lookups.extend(in_okta.map(|(rule, value)| Lookup { is: rule.is, value: value.to_owned() }));
+        }
+        lookups.sort_by_cached_key(|lookup| (lookup.is, crate::reconcile::fold::fold(&lookup.value).into_owned()));
+        lookups.dedup_by(|a, b| {
+            a.is == b.is && if a.is == RefersTo::Id { a.value == b.value } else { same(&a.value, &b.value) }
+        });
+        lookups
+    }
+
+    /// Plans. `looked_up` are the people whom the [`unresolved`](Self::unresolved) references found; they count only as
+    /// managers, and only where nobody of the listing answers.
+    pub fn plan(&mut self, looked_up: &'a People) -> Plan {
+        self.looked_up = Some(looked_up);
+        self.resolver.looked_up = Some(PersonKeys::new(looked_up, self.input.policy, |_| true));
+        let mut plan = Plan { relinked: self.relinked.clone(), ..Plan::default() };
+        plan.verdicts.reserve_exact(self.input.people.len());
+        plan.tally.people = self.input.people.len() as u64;
+        plan.tally.accounts = self.input.accounts.len() as u64;
+        plan.tally.with_reference = with_reference(self.input.people, self.input.policy);
+        for (ix, _) in self.input.people.iter() {
+            let Judgement { verdict, change } = self.judge(ix);
+            plan.tally.in_scope += u64::from(self.is_in_scope(ix));
+            plan.verdicts.push(verdict);
+            plan.changes.extend(change);
+        }
+        plan.links = self.new_links();
+        self.refuse_cycles(&mut plan);
+        for (ix, _) in self.input.people.iter() {
+            plan.verdicts[ix.0 as usize].facts = self.facts(ix, &plan.verdicts[ix.0 as usize]);
+        }
+        count(&mut plan);
+        plan
+    }
+
+    /// Holds what is over its limit. The rest stays in the plan, checked for cycles by itself and in order; verdicts and
+    /// tally follow. `written_last_day` leaves out approved plans.
+    pub fn brake(&self, plan: &mut Plan, limits: &Brake, written_last_day: &Kinds) -> Braked {
+        let mut braked = brake(&plan.changes, limits, plan.tally.in_scope, written_last_day);
+        if braked.holds.is_empty() {
+            return braked;
+        }
+        for change in &braked.held {
+            plan.verdicts[change.person.0 as usize].reason = Reason::Held;
+        }
+        plan.changes = std::mem::take(&mut braked.free);
+        self.refuse_cycles(plan);
+        count(plan);
+        for change in &braked.held {
+            plan.tally.planned.add(change.kind);
+            plan.tally.held.add(change.kind);
+        }
+        plan.tally.reasons.remove(&Reason::Held);
+        braked.free.clone_from(&plan.changes);
+        braked
+    }
+
+    /// The chains that the plan was checked against, for the loop that applies it.
+    #[must_use]
+    pub fn chains(&self) -> Chains {
+        Chains::with_own_writes(self.input.accounts, &self.input.known.own_writes)
+    }
+
+    fn refuse_cycles(&self, plan: &mut Plan) {
+        if plan.changes.is_empty() {
+            return;
+        }
+        let chains = self.chains();
+        let (mut kept, refused) = chains.lint(self.input.accounts, &plan.changes);
+        chains.order(self.input.accounts, &mut kept);
+        plan.changes = kept;
+        for change in refused {
+            plan.verdicts[change.person.0 as usize].reason = Reason::ClosesCycle;
+        }
+    }
+
+    fn new_links(&self) -> Vec<(PersonIx, AccountIx)> {
+        let seats = self.input.people.iter().zip(&self.seats);
+        let found = seats.filter(|((_, person), seat)| person.status().is_employed() && seat.hold == Hold::ByRule);
+        found.filter_map(|((ix, _), seat)| Some((ix, seat.account()?))).collect()
+    }
+
+    /// Whether the job may write this person, as far as Okta's side goes.
+    fn is_in_scope(&self, ix: PersonIx) -> bool {
+        self.listed_as_ours(ix).is_ok()
+    }
+
+    fn listed_as_ours(&self, ix: PersonIx) -> Result<(), Reason> {
+        let person = self.input.people.get(ix);
+        match person.status() {
+            PersonStatus::Unknown => return Err(Reason::UnknownStatus),
+            status if !status.is_employed() => return Err(Reason::InactiveInOkta),
+            _ => {}
+        }
+        if !self.input.scope.contains(person.id()) {
+            return Err(Reason::OutOfScope);
+        }
+        if self.is_excluded(ix) { Err(Reason::Excluded) } else { Ok(()) }
+    }
+
+    /// The account of a person who may be written, or why not.
+    fn ours(&self, ix: PersonIx) -> Result<AccountIx, Reason> {
+        self.listed_as_ours(ix)?;
+        let seat = self.seats[ix.0 as usize];
+        match seat.hold {
+            Hold::Nothing => Err(Reason::NoAccount),
+            Hold::Ambiguous => Err(Reason::AmbiguousAccount),
+            Hold::Conflicting | Hold::Lost => Err(Reason::ConflictingPeople),
+            Hold::Linked | Hold::ByRule => seat.account().ok_or(Reason::NoAccount),
+        }
+    }
+
+    pub(super) fn is_excluded(&self, ix: PersonIx) -> bool {
+        if self.excluded.is_empty() {
+            return false;
+        }
+        let person = self.input.people.get(ix);
+        let email = self.input.people.column("email").map_or("", |column| person.value(column));
+        let of_person = [person.id(), person.login(), email];
+        let account = self.seats[ix.0 as usize].account().map(|account| self.input.accounts.get(account));
+        of_person.into_iter().any(|name| self.excluded.names(name))
+            || account.is_some_and(|account| {
+                self.excluded.ids.contains(&account.id())
+                    || self.excluded.names(account.user_principal_name())
+                    || self.excluded.names(account.mail())
+            })
+    }
+
+    fn judge(&self, ix: PersonIx) -> Judgement {
+        let left =
+            |reason, account, manager| Judgement { verdict: Verdict::new(reason, account, manager), change: None };
+        let account = match self.ours(ix) {
+            Ok(account) => account,
+            Err(reason) => return left(reason, self.seats[ix.0 as usize].found(), None),
+        };
+        let from = self.observed(account);
+        let to = match self.desired(ix, account, from) {
+            Ok(to) => to,
+            Err((reason, manager)) => return left(reason, Some(account), manager),
+        };
+        let to_id = to.map(|to| self.input.accounts.get(to).id());
+        let reason = self.reason_against(ix, account, from, to_id).unwrap_or(Reason::Planned);
+        let kind = match (from, to) {
+            (_, None) => ChangeKind::Clear,
+            (None, Some(_)) => ChangeKind::Set,
+            (Some(_), Some(_)) => ChangeKind::Change,
+        };
+        let change = Change { person: ix, account, kind, from, to: to_id };
+        Judgement {
+            verdict: Verdict::new(reason, Some(account), to),
+            change: (reason == Reason::Planned).then_some(change),
+        }
+    }
+
+    /// Why a person whose desired manager is known is left alone all the same.
+    fn reason_against(
+        &self,
+        ix: PersonIx,
+        account: AccountIx,
+        from: Option<AccountId>,
+        to: Option<AccountId>,
+    ) -> Option<Reason> {
+        let own = self.own_write(account);
+        if own.is_some_and(|write| write.open) {
+            return Some(Reason::Stale);
+        }
+        if from == to {
+            return Some(Reason::Agreed);
+        }
+        if self.input.accounts.get(account).is_mastered_on_premises() {
+            return Some(Reason::MasteredOnPremises);
+        }
+        let park = self.input.known.parked.get(self.input.people.get(ix).id());
+        if let Some(park) = park.filter(|park| park.desired == to) {
+            return Some(park.reason);
+        }
+        own.is_some_and(|write| write.to == to && write.confirmed >= 2).then_some(Reason::Contested)
+    }
+
+    fn own_write(&self, account: AccountIx) -> Option<&'a OwnWrite> {
+        let writes = &self.input.known.own_writes;
+        if writes.is_empty() { None } else { writes.get(&self.input.accounts.get(account).id()) }
+    }
+
+    /// The account's manager, by what was read or by what we wrote just now.
+    pub(super) fn observed(&self, account: AccountIx) -> Option<AccountId> {
+        let fresh = self.own_write(account).filter(|write| write.recent);
+        fresh.map_or_else(|| self.input.accounts.get(account).manager(), |write| write.to)
+    }
+
+    /// The manager that Okta wants; `None` when an observed one is to be cleared.
+    fn desired(
+        &self,
+        ix: PersonIx,
+        account: AccountIx,
+        observed: Option<AccountId>,
+    ) -> Result<Option<AccountIx>, (Reason, Option<AccountIx>)> {
+        let clears = observed.is_some() && self.input.policy.when_empty == WhenEmpty::Clear;
+        let (meant, _) = self.resolver.resolve(self.input.people.get(ix), &self.accounts);
+        let manager = match meant {
+            Meant::NotGiven | Meant::Placeholder if clears => return Ok(None),
+            Meant::NotGiven => Err(Reason::ManagerNotGiven),
+            Meant::Placeholder => Err(Reason::ManagerPlaceholder),
+            Meant::Nobody => Err(Reason::ManagerNotFound),
+            Meant::Several => Err(Reason::ManagerAmbiguous),
+            Meant::Account(manager) => Ok(manager),
+            Meant::Person(manager) => self.listed_manager(manager),
+            Meant::LookedUp(manager) => self.looked_up_manager(manager),
+        };
+        let manager = manager.map_err(|reason| (reason, None))?;
+        self.fit(account, manager).map_or(Ok(Some(manager)), |reason| Err((reason, Some(manager))))
+    }
+
+    /// Why an account is not fit to be the manager of another.
+    fn fit(&self, account: AccountIx, manager: AccountIx) -> Option<Reason> {
+        let policy = self.input.policy;
+        let candidate = self.input.accounts.get(manager);
+        if manager == account {
+            Some(Reason::SelfManager)
+        } else if !candidate.is_enabled() && policy.manager_disabled == Unfit::Keep {
+            Some(Reason::ManagerDisabled)
+        } else if candidate.is_guest() && policy.manager_is_guest == Unfit::Keep {
+            Some(Reason::ManagerIsGuest)
+        } else {
+            None
+        }
+    }
+
+    fn listed_manager(&self, manager: PersonIx) -> Result<AccountIx, Reason> {
+        let seat = self.seats[manager.0 as usize];
+        if self.has_left(self.input.people.get(manager).status()) {
+            return Err(Reason::ManagerDisabled);
+        }
+        match seat.hold {
+            Hold::Ambiguous | Hold::Conflicting => Err(Reason::ManagerAmbiguous),
+            Hold::Nothing | Hold::Lost => Err(Reason::ManagerHasNoAccount),
+            Hold::Linked | Hold::ByRule => seat.account().ok_or(Reason::ManagerHasNoAccount),
+        }
+    }
+
+    fn looked_up_manager(&self, manager: PersonIx) -> Result<AccountIx, Reason> {
+        let people = self.looked_up.expect("somebody was looked up");
+        let person = people.get(manager);
+        if self.has_left(person.status()) {
+            return Err(Reason::ManagerDisabled);
+        }
+        let linked = self.input.known.links.get(person.id()).and_then(|account| self.input.accounts.find(account));
+        let found =
+            linked.map_or_else(|| self.accounts.by_rules(&self.input.policy.correlate, people, person), Found::One);
+        match found {
+            Found::Nothing => Err(Reason::ManagerHasNoAccount),
+            Found::Several => Err(Reason::ManagerAmbiguous),
+            Found::One(account) => Ok(account),
+        }
+    }
+
+    fn has_left(&self, status: PersonStatus) -> bool {
+        status == PersonStatus::Deprovisioned && self.input.policy.manager_disabled == Unfit::Keep
+    }
+
+    /// A digest of all that was seen of a person.
+    fn facts(&self, ix: PersonIx, verdict: &Verdict) -> u64 {
+        let person = self.input.people.get(ix);
+        let mut digest = Digest::new();
+        digest.text(person.id().as_bytes());
+        digest.word(person.status() as u64);
+        for column in 0..self.input.people.columns().len() {
+            digest.text(person.value(column).as_bytes());
+        }
+        let account = verdict.account().map(|account| (account, self.input.accounts.get(account)));
+        digest.text(account.map_or("", |(_, account)| account.user_principal_name()).as_bytes());
+        add_id(&mut digest, account.map(|(_, account)| account.id()));
+        add_id(&mut digest, account.and_then(|(ix, _)| self.observed(ix)));
+        add_id(&mut digest, verdict.manager().map(|manager| self.input.accounts.get(manager).id()));
+        digest.finish()
+    }
+}
+
+/// Counts what is planned and why people are left alone.
+fn count(plan: &mut Plan) {
+    plan.tally.planned = Kinds::default();
+    plan.changes.iter().for_each(|change| plan.tally.planned.add(change.kind));
+    let mut reasons = [0_u64; Reason::ALL.len()];
+    for verdict in plan.verdicts.iter().filter(|verdict| verdict.reason != Reason::Planned) {
+        reasons[verdict.reason as usize] += 1;
+    }
+    let counted = Reason::ALL.iter().copied().zip(reasons);
+    plan.tally.reasons = counted.filter(|(_, people)| *people > 0).collect();
+}
+
+/// Those whom the operator took out, findable by any of their names.
+#[derive(Debug)]
+struct Excluded {
+    names: Vec<(u32, String)>,
+    ids: HashSet<AccountId>,
+}
+
+impl Excluded {
+    fn new(exclude: &[String]) -> Self {
+        let names = exclude.iter().map(|name| name.trim()).filter(|name| !name.is_empty());
+        let mut names: Vec<(u32, String)> = names.map(|name| (hash_folded(name), name.to_owned())).collect();
+        names.sort_unstable();
+        Self { names, ids: exclude.iter().filter_map(|name| name.parse().ok()).collect() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    fn names(&self, name: &str) -> bool {
+        let hash = hash_folded(name);
+        let first = self.names.partition_point(|(own, _)| *own < hash);
+        self.names[first..].iter().take_while(|(own, _)| *own == hash).any(|(_, own)| same(own, name))
+    }
+}

@@ -1,0 +1,107 @@
+//! When jobs run: cron texts and periods, planned in the job's zone. Pure: moments in, moments out.
+//!
+//! Clock changes are where schedulers go wrong. Ours promises: a moment that a spring gap swallows runs at the first
+//! valid moment after it; a fixed time that autumn repeats runs once, an interval (`*/30`) through both passes.
+
+mod cron;
+mod period;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+pub use crate::schedule::cron::Cron;
+pub use crate::schedule::period::Period;
+
+/// When a job runs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Schedule {
+    Cron(Cron),
+    Every(Period),
+}
+
+/// A text is not a schedule.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScheduleError {
+    #[error("a schedule needs 5 fields (minute hour day month weekday), or 6 with seconds in front; this has {0}")]
+    FieldCount(usize),
+    #[error("a schedule has no year field: 5 fields (minute hour day month weekday), or 6 with seconds in front")]
+    Year,
+    #[error("{field} \"{value}\" is not {expected}")]
+    Field { field: &'static str, value: String, expected: &'static str },
+    #[error("`{0}` is not one of @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually")]
+    Nickname(String),
+    #[error("`{0}` never comes: no year has such a day")]
+    Never(String),
+    #[error("`{0}` is not a schedule: {1}")]
+    Pattern(String, String),
+    #[error("`{0}` is not a period, such as \"2 days\", \"90 minutes\" or \"1 week\"")]
+    Period(String),
+    #[error("`{0}` is not a period: months and years differ in length; use `schedule`, such as \"0 6 1 * *\"")]
+    LongUnit(String),
+    #[error("a period must be at least a second")]
+    TooShort,
+}
+
+impl Schedule {
+    /// Reads a cron text of five fields, or six with seconds in front. Names (`MON`, `jan`), ranges, lists, steps, `L`,
+    /// `W`, `#` and nicknames (`@daily`) are understood; when day and weekday are both given, either suffices.
+    ///
+    /// # Errors
+    ///
+    /// [`ScheduleError`] names the field and its value; a pattern that never comes is refused.
+    pub fn parse_cron(text: &str) -> Result<Self, ScheduleError> {
+        Cron::parse(text).map(Self::Cron)
+    }
+
+    /// Reads a period such as `2 days`. A day is a calendar day in the job's zone.
+    ///
+    /// # Errors
+    ///
+    /// [`ScheduleError`] when it is not a period of at least a second, or one of months or years.
+    pub fn every(text: &str) -> Result<Self, ScheduleError> {
+        Period::parse(text).map(Self::Every)
+    }
+
+    /// The first moment after `now`. A period counts from `last`, the last planned moment, and keeps its rhythm however
+    /// many moments were missed; without a `last` it is due at once, which is `now` itself.
+    ///
+    /// `None`: there is none before the calendar ends.
+    #[must_use]
+    pub fn next_after(&self, zone: &TimeZone, last: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Cron(cron) => cron.next_after(zone, not_again(last, now)),
+            Self::Every(period) => match last {
+                Some(last) => period.next_after(zone, last, not_again(Some(last), now)),
+                None => Some(now),
+            },
+        }
+    }
+
+    /// What a person says instead of the text.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Cron(cron) => cron.describe(),
+            Self::Every(period) => period.describe(),
+        }
+    }
+
+    /// The text as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Cron(cron) => cron.as_str(),
+            Self::Every(period) => period.as_str(),
+        }
+    }
+}
+
+/// A timer that rings a little early must not be given the same moment again. A `last` further ahead means that the
+/// clock was set back, and is not waited for.
+fn not_again(last: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    const EARLY: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
+    last.filter(|last| *last > now && last.duration_since(now) <= EARLY).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests;
