@@ -62,7 +62,8 @@ impl Context {
 impl Runner {
     #[must_use]
     pub fn new(history: History, clock: Arc<dyn Clock>, state: std::path::PathBuf, config_fingerprint: String) -> Self {
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned());
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
+            .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned());
         Self { history, clock, state, config_fingerprint, host }
     }
 
@@ -90,7 +91,11 @@ impl Runner {
                 finish
             }
             Err(error @ LockError::Held { .. }) => Finish::busy(&error),
-            Err(error) => Finish::failed("state_unusable", &error, Some("the state directory must be writable for the user that runs graphkeeper")),
+            Err(error) => Finish::failed(
+                "state_unusable",
+                &error,
+                Some("the state directory must be writable for the user that runs graphkeeper"),
+            ),
         };
         let took = duration(started, self.clock.now());
         log(&finish, took);

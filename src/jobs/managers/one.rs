@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 
 use futures_util::StreamExt;
+use jiff::Timestamp;
 
 use crate::domain::decision::Reason;
 use crate::domain::directory::{Accounts, People, PersonIx, PersonRef};
@@ -32,13 +33,7 @@ use crate::reconcile::plan::{Input, Lookup, Planner, Scope};
 
 /// Reconciles the person whom `name` names: a login, an address or an Okta id.
 pub(super) async fn one(job: &Managers, name: &str, context: &Context) -> Result<Finish, JobError> {
-    let read = unless_stopped(&context.stop, async {
-        settle_open(job, context).await?;
-        let known = known(job, context).await?;
-        let read_at = context.now();
-        let gathered = gather(job, name, &known).await?;
-        Ok((known, read_at, gathered))
-    });
+    let read = unless_stopped(&context.stop, Box::pin(settle_and_gather(job, name, context)));
     let (mut known, read_at, (mut sides, looked_up)) = match read.await {
         Err(JobError::Stopped) => return Ok(stopped()),
         other => other?,
@@ -77,7 +72,8 @@ pub(super) async fn one(job: &Managers, name: &str, context: &Context) -> Result
         broken: applied.broken,
         stopped: context.stop.is_cancelled(),
     });
-    let confirmed: Vec<_> = outcomes.iter().filter(|(_, fate)| **fate == apply::Fate::Confirmed).map(|(c, _)| *c).collect();
+    let confirmed: Vec<_> =
+        outcomes.iter().filter(|(_, fate)| **fate == apply::Fate::Confirmed).map(|(c, _)| *c).collect();
     for change in confirmed {
         sides.accounts.set_manager(change.account, change.to);
     }
@@ -86,6 +82,19 @@ pub(super) async fn one(job: &Managers, name: &str, context: &Context) -> Result
     let last = planner.plan(&looked_up);
     record::decision_of(context, &sides, &planner, &last, me).await?;
     Ok(refused_is_failed(finish))
+}
+
+/// What is remembered, when reading began, both sides, and who has left.
+async fn settle_and_gather(
+    job: &Managers,
+    name: &str,
+    context: &Context,
+) -> Result<(Known, Timestamp, (Sides, People)), JobError> {
+    settle_open(job, context).await?;
+    let known = known(job, context).await?;
+    let read_at = context.now();
+    let gathered = gather(job, name, &known).await?;
+    Ok((known, read_at, gathered))
 }
 
 fn input<'a>(job: &'a Managers, sides: &'a Sides, known: &'a Known) -> Input<'a> {
@@ -112,7 +121,7 @@ fn left_alone(sides: &Sides, reason: Reason) -> Finish {
         outcome: if agreed { Outcome::Succeeded } else { Outcome::Partial },
         reason: (!agreed).then(|| reason.as_str().to_owned()),
         message: format!("{login}: {reason}: {}", meaning(reason)),
-        hint: (!agreed).then(|| remedy(reason).to_owned()),
+        hint: remedy(reason).map(str::to_owned),
         unresolved: Some(u64::from(!reason.is_resolved())),
         ..Finish::default()
     }
@@ -205,12 +214,7 @@ fn copy(people: &mut People, person: PersonRef<'_>) {
 }
 
 /// The accounts that the rules may find for these people, those that a reference names directly, and all above them.
-async fn accounts(
-    job: &Managers,
-    known: &Known,
-    people: &People,
-    looked_up: &People,
-) -> Result<Accounts, JobError> {
+async fn accounts(job: &Managers, known: &Known, people: &People, looked_up: &People) -> Result<Accounts, JobError> {
     let mut listed: Vec<Account> = Vec::new();
     for everybody in [people, looked_up] {
         for (_, person) in everybody.iter() {

@@ -41,12 +41,10 @@ impl Meter<'_> {
 pub(super) async fn read(job: &Managers, progress: &Progress) -> Result<Sides, JobError> {
     let meter = Meter { progress, read: AtomicU64::new(0) };
     let columns = columns(job);
-    let (mut people, listed_scope, accounts, counted) = tokio::try_join!(
-        people(job, &columns, &meter),
-        scope(job),
-        accounts(job, &meter),
-        async { Ok(job.graph.count_accounts().await?) },
-    )?;
+    let (mut people, listed_scope, accounts, counted) =
+        tokio::try_join!(people(job, &columns, &meter), scope(job), accounts(job, &meter), async {
+            Ok(job.graph.count_accounts().await?)
+        },)?;
     let scope = apply_scope(listed_scope, &mut people);
     let reading = Reading {
         counts: Counts {
@@ -62,14 +60,11 @@ pub(super) async fn read(job: &Managers, progress: &Progress) -> Result<Sides, J
 }
 
 /// Reads the accounts alone, for people who are known already.
-pub(super) async fn read_accounts_only(
-    job: &Managers,
-    people: People,
-    progress: &Progress,
-) -> Result<Sides, JobError> {
+pub(super) async fn read_accounts_only(job: &Managers, people: People, progress: &Progress) -> Result<Sides, JobError> {
     let meter = Meter { progress, read: AtomicU64::new(0) };
     let accounts = accounts(job, &meter).await?;
-    let counts = Counts { people: people.len() as u64, with_reference: 0, scope: None, accounts: accounts.len() as u64 };
+    let counts =
+        Counts { people: people.len() as u64, with_reference: 0, scope: None, accounts: accounts.len() as u64 };
     let reading = Reading { counts, accounts_counted: None, missing_canaries: Vec::new() };
     Ok(Sides { people, accounts, scope: Scope::Everyone, reading })
 }
@@ -81,6 +76,10 @@ pub(super) fn columns(job: &Managers) -> Vec<String> {
         columns.push("email".to_owned());
     }
     columns
+}
+
+async fn count(job: &Managers) -> Result<u64, JobError> {
+    Ok(job.graph.count_accounts().await?)
 }
 
 async fn people(job: &Managers, columns: &[String], meter: &Meter<'_>) -> Result<People, JobError> {

@@ -90,7 +90,10 @@ impl Summary {
             outcome: if hold { Outcome::Held } else { Outcome::Planned },
             reason: hold.then(|| "rules_changed".to_owned()),
             message: if hold {
-                format!("the job's rules changed, so nothing is written until a plan is approved; {what}; {}", left(tally))
+                format!(
+                    "the job's rules changed, so nothing is written until a plan is approved; {what}; {}",
+                    left(tally)
+                )
             } else {
                 format!("{what}; {}", left(tally))
             },

@@ -2,6 +2,8 @@
 //!
 //! The people are `undone` afterwards: left alone until Okta's value for them changes or they are released.
 
+use jiff::Timestamp;
+
 use crate::domain::decision::{ChangeKind, Reason, Tally};
 use crate::domain::directory::{NewPerson, People};
 use crate::domain::identity::PersonStatus;
@@ -23,11 +25,7 @@ use crate::reconcile::plan::Change;
 /// Restores what run `of` replaced. Without `apply` it only shows what would be restored.
 pub(super) async fn undo(job: &Managers, of: &RunId, apply: bool, context: &Context) -> Result<Finish, JobError> {
     let written = written_by(context, of).await?;
-    let read = unless_stopped(&context.stop, async {
-        settle_open(job, context).await?;
-        let read_at = context.now();
-        Ok((read_at, read_accounts_only(job, people(&written), &context.progress).await?))
-    });
+    let read = unless_stopped(&context.stop, Box::pin(settle_and_read(job, people(&written), context)));
     let (read_at, sides) = match read.await {
         Err(JobError::Stopped) => return Ok(stopped()),
         other => other?,
@@ -58,6 +56,13 @@ pub(super) async fn undo(job: &Managers, of: &RunId, apply: bool, context: &Cont
         broken: applied.broken,
         stopped: context.stop.is_cancelled(),
     }))
+}
+
+/// When reading began, and the accounts beside the people of the run.
+async fn settle_and_read(job: &Managers, people: People, context: &Context) -> Result<(Timestamp, Sides), JobError> {
+    settle_open(job, context).await?;
+    let read_at = context.now();
+    Ok((read_at, read_accounts_only(job, people, &context.progress).await?))
 }
 
 /// The writes of a run that are or may be in force.
