@@ -23,7 +23,7 @@ use crate::http::{Answer, Call, Client, Draft, HttpError, StatusCode};
 use crate::secret::Secret;
 
 /// A token is renewed this long before it ends, or a tenth of its life before, whichever is less.
-const RENEW_EARLY: Duration = Duration::from_secs(300);
+const RENEW_EARLY: Duration = Duration::from_mins(5);
 
 /// How the client secret travels to the token endpoint. Both are documented.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -151,7 +151,7 @@ impl Authorizer {
         };
         let authorization = Secret::new(format!("Bearer {}", token.access.expose()));
         let authorization = sendable(authorization, self.name(), "access token")?;
-        let lifetime = token.lifetime - RENEW_EARLY.min(token.lifetime / 10);
+        let lifetime = token.lifetime.saturating_sub(RENEW_EARLY.min(token.lifetime / 10));
         let renew_at = now.checked_add(lifetime).unwrap_or(Timestamp::MAX);
         *cached = Some(Cached { authorization: authorization.clone(), renew_at });
         Ok(authorization)
@@ -259,13 +259,13 @@ async fn refresh(user: &EntraUser, http: &Client, clock: &dyn Clock) -> Result<T
     })
     .await?;
     let stored = stored.filter(|stored| stored.tenant == user.tenant && stored.client_id == user.client_id);
-    let (used, token) = redeem_any(user, http, stored).await?;
+    let (redeemed, token) = redeem_any(user, http, stored).await?;
     if let Some(next) = &token.refresh {
         let entry = Stored {
             tenant: user.tenant.clone(),
             client_id: user.client_id.clone(),
             refresh_token: next.clone(),
-            previous: Some(used),
+            previous: Some(redeemed),
             obtained_at: clock.now(),
         };
         blocking(move || store.write(&entry)).await?;

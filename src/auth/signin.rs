@@ -13,7 +13,7 @@ use crate::http::{Answer, Call, Client, Draft, HttpError, Repeat, redact};
 use crate::secret::Secret;
 
 /// What a token lives for when the answer does not say.
-const UNSAID_LIFETIME: Duration = Duration::from_secs(300);
+const UNSAID_LIFETIME: Duration = Duration::from_mins(5);
 
 /// A sign-in that succeeded.
 #[derive(Debug)]
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn a_lifetime_may_be_a_number_or_text_or_unsaid() {
         assert_eq!(lifetime(Some(&Value::from(3599))), Duration::from_secs(3599));
-        assert_eq!(lifetime(Some(&Value::from("60"))), Duration::from_secs(60));
+        assert_eq!(lifetime(Some(&Value::from("61"))), Duration::from_secs(61));
         assert_eq!(lifetime(None), UNSAID_LIFETIME);
     }
 }

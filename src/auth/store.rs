@@ -14,7 +14,7 @@ use crate::auth::error::AuthError;
 use crate::secret::Secret;
 
 /// How long another process may hold the lock: longer than a refresh with its retries takes.
-const LOCK_PATIENCE: Duration = Duration::from_secs(60);
+const LOCK_PATIENCE: Duration = Duration::from_mins(1);
 
 /// The only layout there has been so far.
 const VERSION: u32 = 1;

@@ -128,7 +128,7 @@ impl GraphClient {
             pending.clear();
             let mut longest = Duration::ZERO;
             for (index, outcome) in round.outcomes {
-                if let Some(wait) = self.next_try(&outcome, &round.batch, &mut course).await {
+                if let Some(wait) = self.next_try(&outcome, round.batch.as_ref(), &mut course).await {
                     longest = longest.max(wait);
                     pending.push(index);
                 }
@@ -180,11 +180,11 @@ impl GraphClient {
     }
 
     /// How long to wait before an item is sent again, if it is.
-    async fn next_try(&self, outcome: &Outcome, batch: &Option<Answer>, course: &mut Course) -> Option<Duration> {
+    async fn next_try(&self, outcome: &Outcome, batch: Option<&Answer>, course: &mut Course) -> Option<Duration> {
         let Outcome::Answered(answer) = outcome else { return None };
         if answer.status == 401 && !course.signed_anew {
             // The token ended between the batch and its item. Nothing was carried out.
-            let used = batch.as_ref().and_then(|batch| batch.authorization.as_ref())?;
+            let used = batch.and_then(|batch| batch.authorization.as_ref())?;
             let renewable = self.authorizer(Identity::App).ok()?.forget(used).await;
             course.refused_token = true;
             return renewable.then_some(Duration::ZERO);

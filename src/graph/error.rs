@@ -235,9 +235,9 @@ impl Refusal {
 fn permission(method: &Method, path: &str) -> Option<&'static str> {
     let path = path.to_ascii_lowercase();
     let hint = if path.contains("/subscribedskus") {
-        "grant the application permission LicenseAssignment.Read.All and give admin consent"
+        "grant LicenseAssignment.Read.All (application; delegated when the user asks) and give admin consent"
     } else if path.contains("/directory/subscriptions") {
-        "grant the application permission Organization.Read.All and give admin consent"
+        "grant Organization.Read.All (application; delegated when the user asks) and give admin consent"
     } else if path.ends_with("/me") || path.contains("/me/") {
         "ask for the delegated permission User.Read at sign-in"
     } else if path.contains("/users") && *method == Method::GET {

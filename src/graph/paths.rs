@@ -18,15 +18,10 @@ pub(super) fn at(root: &Url, segments: &[&str], query: &[(&str, &str)]) -> Url {
 
 /// A value of a query, with everything encoded that could end it.
 fn encoded(value: &str) -> String {
-    let mut text = String::with_capacity(value.len());
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~$()=,:/@';".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    text
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~$()=,:/@';".contains(&byte);
+    let letters =
+        value.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
+    letters.collect()
 }
 
 /// The path segments of one user, by object id or user principal name. A name that begins with `$` would be taken for a

@@ -211,10 +211,13 @@ async fn a_refusal_names_code_and_request_id_and_the_permission() {
 #[tokio::test]
 async fn accounts_are_found_by_any_key() {
     let server = serve(|request| match request.target.as_str() {
-        target if target.starts_with("/v1.0/users/") => match target.contains("nobody") {
-            true => refusal(404, "Request_ResourceNotFound", "Resource 'nobody' does not exist"),
-            false => Reply::json(200, user(1)),
-        },
+        target if target.starts_with("/v1.0/users/") => {
+            if target.contains("nobody") {
+                refusal(404, "Request_ResourceNotFound", "Resource 'nobody' does not exist")
+            } else {
+                Reply::json(200, user(1))
+            }
+        }
         _ => page(request, &[1, 2], None),
     })
     .await;
@@ -377,9 +380,12 @@ async fn a_batch_whose_token_has_ended_is_sent_again_with_a_fresh_one() {
     // As a whole, and as a single item of it.
     let server = serve(|request| match request.header("authorization") {
         Some("Bearer t1") => refusal(401, "InvalidAuthenticationToken", "expired"),
-        Some("Bearer t2") => batch(request, |item| match item["id"] == "1" {
-            true => json!({"status": 401, "body": {"error": {"code": "InvalidAuthenticationToken"}}}),
-            false => json!({"status": 204}),
+        Some("Bearer t2") => batch(request, |item| {
+            if item["id"] == "1" {
+                json!({"status": 401, "body": {"error": {"code": "InvalidAuthenticationToken"}}})
+            } else {
+                json!({"status": 204})
+            }
         }),
         _ => batch(request, |_| json!({"status": 204})),
     })

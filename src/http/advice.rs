@@ -69,7 +69,9 @@ mod tests {
     use super::*;
     use reqwest::header::{HeaderName, HeaderValue};
 
-    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+    type Lines<'a> = &'a [(&'static str, &'a str)];
+
+    fn headers(lines: Lines<'_>) -> HeaderMap {
         let mut map = HeaderMap::new();
         for (name, value) in lines {
             map.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
@@ -80,7 +82,7 @@ mod tests {
     #[test]
     fn retry_after_is_understood_in_all_its_forms() {
         let now = Timestamp::from_second(1_759_127_097).unwrap(); // Mon, 29 Sep 2025 06:24:57 GMT
-        let cases: [(&[(&'static str, &str)], Option<u64>); 10] = [
+        let cases: [(Lines<'_>, Option<u64>); 10] = [
             (&[("retry-after", "10")], Some(10_000)),
             (&[("retry-after", "2.128")], Some(2_128)),
             (&[("retry-after", "0")], Some(0)),

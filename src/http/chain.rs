@@ -75,6 +75,11 @@ impl Chain {
         Ok(url)
     }
 
+    /// Asks for the same page at another address, such as one with a smaller page size.
+    pub fn ask_instead(&mut self, url: Url) {
+        self.next = Some(url);
+    }
+
     /// Goes back to the beginning. `false` when that was tried often enough.
     #[must_use]
     pub fn restart(&mut self) -> bool {

@@ -39,7 +39,7 @@ impl Default for ClientSettings {
         Self {
             timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
-            patience: Duration::from_secs(300),
+            patience: Duration::from_mins(5),
             first_wait: Duration::from_millis(200),
             user_agent: concat!("graphkeeper/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
@@ -194,7 +194,7 @@ impl Client {
             .connect_timeout(settings.connect_timeout)
             .read_timeout(settings.timeout)
             .timeout(settings.timeout)
-            .pool_idle_timeout(Duration::from_secs(60))
+            .pool_idle_timeout(Duration::from_mins(1))
             .redirect(Policy::none());
         let builder = if world { builder.https_only(true) } else { builder.no_proxy().tls_certs_only([]) };
         builder.build().map_err(|source| HttpError::Setup { source })
@@ -306,11 +306,10 @@ fn failure(outcome: &Result<Answer, HttpError>, now: Timestamp) -> Option<Failur
             let status = answer.status.as_u16();
             Some(Failure::Status(status, advice::wait(status, &answer.headers, now)))
         }
-        Ok(_) => None,
         Err(HttpError::Unreachable { .. }) => Some(Failure::Connect),
         Err(HttpError::TimedOut { .. }) => Some(Failure::TimedOut),
         Err(HttpError::Broken { .. } | HttpError::CutShort { .. } | HttpError::NotJson { .. }) => Some(Failure::Broken),
-        Err(_) => None,
+        Ok(_) | Err(_) => None,
     }
 }
 

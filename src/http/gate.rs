@@ -125,7 +125,7 @@ mod tests {
     #[tokio::test]
     async fn a_hold_keeps_one_endpoint_shut_and_no_other() {
         let gate = Gate::okta(0.6);
-        gate.hold("/a", Duration::from_secs(600));
+        gate.hold("/a", Duration::from_mins(10));
         let soon = Duration::from_millis(20);
         assert!(tokio::time::timeout(soon, gate.enter("/b", 0)).await.is_ok());
         assert!(tokio::time::timeout(soon, gate.enter("/a", 0)).await.is_err());

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const BACKOFF: Backoff = Backoff { first_wait: Duration::from_millis(200), patience: Duration::from_secs(300) };
+    const BACKOFF: Backoff = Backoff { first_wait: Duration::from_millis(200), patience: Duration::from_mins(5) };
 
     fn after(attempt: u32, failure: Failure, repeat: Repeat) -> Next {
         BACKOFF.next(attempt, Duration::ZERO, failure, repeat, 0.0)
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_wait_beyond_our_patience_ends_at_once() {
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         let next = after(1, Failure::Status(429, Some(hour)), Repeat::Safe);
         assert_eq!(next, Next::GiveUp(GiveUp::Patience(hour)));
         let spent = BACKOFF.next(

@@ -44,6 +44,7 @@ pub(crate) enum Reply {
 }
 
 impl Reply {
+    #[expect(clippy::needless_pass_by_value, reason = "reads better where it is used")]
     pub(crate) fn json(status: u16, body: impl ToString) -> Self {
         Self::Answer(status, vec![("content-type".into(), "application/json".into())], body.to_string())
     }
@@ -53,6 +54,7 @@ impl Reply {
         Self::Answer(status, vec![("content-type".into(), "text/html".into())], page.into())
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "reads better where it is used")]
     pub(crate) fn with(mut self, name: &str, value: impl ToString) -> Self {
         if let Self::Answer(_, headers, _) = &mut self {
             headers.push((name.into(), value.to_string()));
@@ -65,7 +67,8 @@ impl Reply {
             Self::Raw(bytes) => bytes.clone(),
             Self::Hangup => Vec::new(),
             Self::Answer(status, headers, body) => {
-                let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+                let lines: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+                let lines = lines.concat();
                 let length = body.len();
                 let head =
                     format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n{lines}\r\n");

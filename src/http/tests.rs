@@ -1,5 +1,6 @@
 //! The client against a server that misbehaves.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,7 +84,7 @@ async fn html_in_the_place_of_json_is_named_and_the_query_is_not() {
 async fn a_wait_beyond_our_patience_is_not_begun() {
     let server = Server::script([Reply::json(429, "{}").with("retry-after", 3600)]).await;
     let answer = get(&server).await.unwrap();
-    assert_eq!((answer.attempts, answer.asked_to_wait), (1, Some(Duration::from_secs(3600))));
+    assert_eq!((answer.attempts, answer.asked_to_wait), (1, Some(Duration::from_hours(1))));
 }
 
 #[tokio::test]
@@ -110,17 +111,8 @@ async fn an_endless_body_is_not_read_to_its_end() {
 
 #[tokio::test]
 async fn a_value_that_does_not_fit_is_named_by_its_place_alone() {
+    type Outer = HashMap<String, Vec<HashMap<String, u8>>>;
     let server = Server::script([Reply::json(200, r#"{"a":[{"b":"secret"}]}"#)]).await;
-    #[derive(Debug, serde::Deserialize)]
-    struct Outer {
-        #[expect(dead_code, reason = "only its type matters")]
-        a: Vec<Inner>,
-    }
-    #[derive(Debug, serde::Deserialize)]
-    struct Inner {
-        #[expect(dead_code, reason = "only its type matters")]
-        b: u8,
-    }
     let error = get(&server).await.unwrap().json::<Outer>().unwrap_err().to_string();
     assert!(error.starts_with("the answer to GET /x does not fit at `a[0].b`: invalid type"), "{error}");
     assert!(!error.contains("secret"));

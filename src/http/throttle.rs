@@ -10,7 +10,7 @@ use crate::http::advice::RateWindow;
 /// window nothing is known and nothing held back; whoever uses this keeps few requests in the air.
 #[derive(Clone, Debug)]
 pub struct Share {
-    share: f64,
+    part: f64,
     /// The window that the last answer spoke of.
     window: Option<Window>,
     in_flight: u32,
@@ -24,10 +24,10 @@ struct Window {
 }
 
 impl Share {
-    /// `share` of the limit, from 0 to 1; one request a window is always granted.
+    /// `part` of the limit, from 0 to 1; one request a window is always granted.
     #[must_use]
-    pub const fn new(share: f64) -> Self {
-        Self { share, window: None, in_flight: 0 }
+    pub const fn new(part: f64) -> Self {
+        Self { part, window: None, in_flight: 0 }
     }
 
     /// Takes a place in the current window, or says when to ask again.
@@ -49,7 +49,7 @@ impl Share {
 
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a u32 is a u32")]
     fn allowed(&self, limit: u32) -> u32 {
-        ((f64::from(limit) * self.share.clamp(0.0, 1.0)).floor() as u32).max(1)
+        ((f64::from(limit) * self.part.clamp(0.0, 1.0)).floor() as u32).max(1)
     }
 
     /// A request came back, with or without an answer.
@@ -132,8 +132,8 @@ mod tests {
         let now = Instant::now();
         let mut share = Share::new(0.6);
         fill(&mut share, 50, now);
-        assert_eq!(share.take(now), Err(now + Duration::from_secs(60)));
-        assert_eq!(share.take(now + Duration::from_secs(60)), Ok(()));
+        assert_eq!(share.take(now), Err(now + Duration::from_mins(1)));
+        assert_eq!(share.take(now + Duration::from_mins(1)), Ok(()));
     }
 
     #[test]
@@ -180,11 +180,11 @@ mod tests {
         assert_eq!(budget.reserve(20, now), Duration::from_secs(1));
         assert_eq!(budget.reserve(20, now + Duration::from_secs(1)), Duration::from_secs(1));
         assert_eq!(
-            budget.reserve(20, now + Duration::from_secs(60)),
+            budget.reserve(20, now + Duration::from_mins(1)),
             Duration::ZERO,
             "a rest refills one burst, no more"
         );
-        assert_eq!(budget.reserve(10, now + Duration::from_secs(60)), Duration::from_millis(500));
+        assert_eq!(budget.reserve(10, now + Duration::from_mins(1)), Duration::from_millis(500));
     }
 
     proptest! {

@@ -11,9 +11,9 @@ use crate::http::calls::Service;
 use crate::http::chain::Chain;
 use crate::http::gate::Gate;
 use crate::http::header::{CONTENT_TYPE, HeaderValue};
-use crate::http::{Answer, Call, Client, Draft, StatusCode};
+use crate::http::{Answer, Call, Client, Draft, HttpError, StatusCode};
 use crate::okta::error::OktaError;
-use crate::okta::paging::next_link;
+use crate::okta::paging::{self, next_link};
 use crate::okta::wire::{AppUser, RawAppUser, RawUser, Record, User};
 
 /// Leaves out what nobody here reads. Only all three together make the answer cheaper for Okta.
@@ -159,7 +159,14 @@ impl OktaClient {
         chain: &mut Chain,
     ) -> Result<Option<Page<R::Domain>>, OktaError> {
         let Some(url) = chain.next().cloned() else { return Ok(None) };
-        let answer = self.get(endpoint, url).await?;
+        let sent = self.get(endpoint, url.clone()).await;
+        if is_too_much(&sent)
+            && let Some(smaller) = paging::with_smaller_limit(&url)
+        {
+            chain.ask_instead(smaller);
+            return Ok(Some(Page::Items(Vec::new())));
+        }
+        let answer = sent?;
         if !answer.status.is_success() {
             let error = OktaError::refused(&answer);
             return if error.is_dead_cursor() && chain.restart() { Ok(Some(Page::Restarted)) } else { Err(error) };
@@ -169,6 +176,14 @@ impl OktaClient {
         chain.advance(next_link(&answer.headers).as_deref(), &ids).map_err(|doubt| OktaError::doubt(chain, doubt))?;
         let items = records.into_iter().enumerate().map(|(place, record)| admit(record, place, &answer.path));
         Ok(Some(Page::Items(items.collect::<Result<_, _>>()?)))
+    }
+}
+
+/// Whether Okta took too long over a page: it says so by 500 or not at all, and advises to ask for less at a time.
+fn is_too_much(sent: &Result<Answer, OktaError>) -> bool {
+    match sent {
+        Ok(answer) => matches!(answer.status.as_u16(), 500 | 504),
+        Err(error) => matches!(error, OktaError::Http(HttpError::TimedOut { .. })),
     }
 }
 

@@ -80,7 +80,7 @@ impl OktaError {
     /// The refusal that an answer with another status than 2xx is. The body may be anything, even nothing.
     pub(super) fn refused(answer: &Answer) -> Self {
         let body: ErrorBody = answer.json().unwrap_or_default();
-        let (mut code, mut message) = (body.error_code, body.error_summary);
+        let (mut code, mut message) = (body.code, body.summary);
         if code.is_empty() {
             let challenges = answer.headers.get_all(WWW_AUTHENTICATE);
             let challenge = challenges.iter().find_map(|value| value.to_str().ok()).unwrap_or_default();
@@ -96,8 +96,8 @@ impl OktaError {
             status: answer.status.as_u16(),
             code,
             message: redact::people(&message),
-            causes: body.error_causes.iter().map(|cause| redact::people(&cause.error_summary)).collect(),
-            error_id: body.error_id,
+            causes: body.causes.iter().map(|cause| redact::people(&cause.summary)).collect(),
+            error_id: body.id,
             request_id: answer.request_id.clone().unwrap_or_default(),
             asked_to_wait: answer.asked_to_wait,
         }))
@@ -110,7 +110,7 @@ impl OktaError {
     /// Whether an answer says that the object, and not the path, is unknown.
     pub(super) fn is_missing(answer: &Answer) -> bool {
         let body: ErrorBody = answer.json().unwrap_or_default();
-        matches!(body.error_code.as_str(), "E0000007" | "E0000048")
+        matches!(body.code.as_str(), "E0000007" | "E0000048")
     }
 
     /// Whether a listing has to begin again because its cursor is no longer good.

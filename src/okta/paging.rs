@@ -1,4 +1,6 @@
-//! The `link` header.
+//! From page to page: the `link` header, and pages small enough to be answered.
+
+use url::Url;
 
 use crate::http::header::{HeaderMap, LINK};
 
@@ -21,10 +23,24 @@ fn links(line: &str) -> impl Iterator<Item = (&str, &str)> {
     std::iter::from_fn(move || {
         let (_, after) = rest.split_once('<')?;
         let (url, after) = after.split_once('>')?;
-        let (parameters, more) = after.split_once(",").unwrap_or((after, ""));
+        let (parameters, more) = after.split_once(',').unwrap_or((after, ""));
         rest = more;
         Some((url, parameters))
     })
+}
+
+/// Pages are not asked for with fewer records.
+const SMALLEST: u32 = 25;
+
+/// The same page with half as many records; `None` when it is small already.
+pub(super) fn with_smaller_limit(url: &Url) -> Option<Url> {
+    let limit: u32 = url.query_pairs().find(|(name, _)| name == "limit")?.1.parse().ok()?;
+    let smaller = Some(limit / 2).filter(|smaller| *smaller >= SMALLEST)?.to_string();
+    let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    let changed = pairs.iter().map(|(name, value)| (name, if name == "limit" { &smaller } else { value }));
+    let mut url = url.clone();
+    url.query_pairs_mut().clear().extend_pairs(changed);
+    Some(url)
 }
 
 #[cfg(test)]
@@ -38,6 +54,18 @@ mod tests {
             map.append(LINK, HeaderValue::from_str(line).unwrap());
         }
         map
+    }
+
+    #[test]
+    fn a_page_is_halved_until_it_is_small() {
+        let mut url = Url::parse("https://o.example/x?after=a%2Cb&limit=200&search=a+b").unwrap();
+        let mut limits = Vec::new();
+        while let Some(smaller) = with_smaller_limit(&url) {
+            limits.push(smaller.query().unwrap().to_owned());
+            url = smaller;
+        }
+        let query = |limit: u32| format!("after=a%2Cb&limit={limit}&search=a+b");
+        assert_eq!(limits, [query(100), query(50), query(25)]);
     }
 
     #[test]

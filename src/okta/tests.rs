@@ -109,9 +109,12 @@ async fn a_dead_cursor_begins_the_listing_again_and_says_so() {
 
 #[tokio::test]
 async fn a_cursor_that_always_dies_ends_the_listing() {
-    let server = Server::with(|request| match request.target.contains("after") {
-        false => people(&["a"]).with("link", next(request, "1")),
-        true => refusal(400, "E0000029", ""),
+    let server = Server::with(|request| {
+        if request.target.contains("after") {
+            refusal(400, "E0000029", "")
+        } else {
+            people(&["a"]).with("link", next(request, "1"))
+        }
     })
     .await;
     let (ids, error) = read(okta(&server).list_users()).await;
@@ -205,4 +208,19 @@ async fn the_names_in_an_app_are_read() {
     assert_eq!(users[0].user_name.as_deref(), Some("a@c.example"));
     assert_eq!(users[1].user_name, None);
     assert_eq!(server.received()[0].target, "/api/v1/apps/0oa1/users?limit=500");
+}
+
+#[tokio::test]
+async fn a_page_that_is_too_much_for_okta_is_asked_for_in_smaller_parts() {
+    let server = Server::with(|request| match request.target.as_str() {
+        "/api/v1/users?limit=50" => people(&["a"]),
+        _ => refusal(500, "E0000009", ""),
+    })
+    .await;
+    let (ids, error) = read(okta(&server).list_users()).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(ids, ["a"]);
+    let server = Server::script([refusal(500, "E0000009", "")]).await;
+    let (_, error) = read(okta(&server).list_users()).await;
+    assert_eq!(error.unwrap().class(), Class::Retry);
 }

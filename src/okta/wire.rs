@@ -116,18 +116,23 @@ impl Record for RawAppUser {
 
 /// Okta's error object. Every field may be missing: some errors come from in front of the API.
 #[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(default)]
 pub(super) struct ErrorBody {
-    pub(super) error_code: String,
-    pub(super) error_summary: String,
-    pub(super) error_id: String,
-    pub(super) error_causes: Vec<Cause>,
+    #[serde(rename = "errorCode")]
+    pub(super) code: String,
+    #[serde(rename = "errorSummary")]
+    pub(super) summary: String,
+    #[serde(rename = "errorId")]
+    pub(super) id: String,
+    #[serde(rename = "errorCauses")]
+    pub(super) causes: Vec<Cause>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(default)]
 pub(super) struct Cause {
-    pub(super) error_summary: String,
+    #[serde(rename = "errorSummary")]
+    pub(super) summary: String,
 }
 
 #[cfg(test)]
