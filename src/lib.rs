@@ -14,6 +14,7 @@ pub mod config;
 pub mod auth;
 pub mod http;
 pub mod history;
+pub mod schedule;
 pub mod reconcile;
 pub mod domain;
 pub mod clock;

@@ -114,6 +114,12 @@ impl People {
         self.rows.push(PersonRow { id, status: person.status });
     }
 
+    /// Fills in a value that came from another listing, such as the name that an app gives the person.
+    pub fn set_value(&mut self, ix: PersonIx, column: usize, value: &str) {
+        let cell = ix.0 as usize * self.columns.len() + column;
+        self.values[cell] = self.text.push(value.trim());
+    }
+
     /// Ends the reading: people listed twice (a listing is no snapshot) are kept once, in the order of their first
     /// appearance. Returns how many rows were dropped. Must be called before [`People::find`].
     pub fn seal(&mut self) -> usize {
@@ -285,6 +291,11 @@ impl Accounts {
         });
     }
 
+    /// Notes a manager that was written and read back since the listing.
+    pub fn set_manager(&mut self, ix: AccountIx, manager: Option<AccountId>) {
+        self.rows[ix.0 as usize].manager = manager;
+    }
+
     fn same_or_push(&mut self, value: &str, before: &[Span]) -> Span {
         let value = value.trim();
         let same = before.iter().copied().find(|span| self.text.get(*span) == value);
@@ -417,33 +428,37 @@ impl<'a> AccountRef<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use uuid::Uuid;
 
-    use super::*;
-
-    #[test]
-    fn whoever_is_listed_twice_is_kept_once_and_found() {
-        let mut people = People::new(&[]);
-        for (id, login) in [("b", "bo"), ("a", "ana"), ("b", "again"), ("c", "cy")] {
-            people.push(&NewPerson { id, status: PersonStatus::Active, values: &[login] });
-        }
-        assert_eq!(people.seal(), 1);
-        let logins: Vec<&str> = people.iter().map(|(_, person)| person.login()).collect();
-        assert_eq!(logins, ["bo", "ana", "cy"]);
-        assert_eq!(people.find("c").map(|ix| people.get(ix).login()), Some("cy"));
-        assert_eq!(people.find("d"), None);
+    fn person<'a>(id: &'a str, values: &'a [&'a str]) -> NewPerson<'a> {
+        NewPerson { id, status: PersonStatus::Active, values }
     }
 
     #[test]
-    fn an_account_listed_twice_is_kept_once_and_found() {
+    fn people_listed_twice_are_kept_once_with_their_own_values() {
+        let mut people = People::new(&["email".to_owned(), "login".to_owned()]);
+        assert_eq!(people.columns(), ["login", "email"]);
+        people.push(&person("2", &["bo", " bo@x "]));
+        people.push(&person("1", &["ana", "ana"]));
+        people.push(&person("2", &["bo", "other"]));
+        people.push(&person("3", &["cy", ""]));
+        assert_eq!(people.seal(), 1);
+        let logins: Vec<_> = people.iter().map(|(_, p)| (p.id(), p.login(), p.value(1))).collect();
+        assert_eq!(logins, [("2", "bo", "bo@x"), ("1", "ana", "ana"), ("3", "cy", "")]);
+        assert_eq!(people.find("3"), Some(PersonIx(2)));
+        assert_eq!(people.find("4"), None);
+    }
+
+    #[test]
+    fn accounts_keep_their_addresses_apart() {
         let mut accounts = Accounts::new();
-        let id = |number| AccountId::new(Uuid::from_u128(number));
-        for (number, upn) in [(2, "bo"), (1, "ana"), (2, "again"), (3, "cy")] {
+        for (n, addresses) in [(2, vec!["a@x", "b@x"]), (1, vec![]), (2, vec!["z"]), (3, vec!["c@x"])] {
             accounts.push(&NewAccount {
-                id: id(number),
-                user_principal_name: upn,
+                id: AccountId::new(Uuid::from_u128(n)),
+                user_principal_name: "a@x",
                 mail: "",
-                proxy_addresses: &[],
+                proxy_addresses: &addresses,
                 employee_id: "",
                 on_premises_immutable_id: "",
                 enabled: true,
@@ -453,9 +468,9 @@ mod tests {
             });
         }
         assert_eq!(accounts.seal(), 1);
-        let names: Vec<&str> = accounts.iter().map(|(_, account)| account.user_principal_name()).collect();
-        assert_eq!(names, ["bo", "ana", "cy"]);
-        assert_eq!(accounts.find(id(3)).map(|ix| accounts.get(ix).user_principal_name()), Some("cy"));
-        assert_eq!(accounts.find(id(4)), None);
+        let third = accounts.find(AccountId::new(Uuid::from_u128(3))).unwrap();
+        assert_eq!(accounts.get(third).proxy_addresses().collect::<Vec<_>>(), ["c@x"]);
+        let second = accounts.find(AccountId::new(Uuid::from_u128(2))).unwrap();
+        assert_eq!(accounts.get(second).proxy_addresses().collect::<Vec<_>>(), ["a@x", "b@x"]);
     }
 }
