@@ -6,4 +6,5 @@ pub mod decision;
 pub mod directory;
 pub mod identity;
 pub(crate) mod index;
+pub mod moment;
 pub mod run;

@@ -1,0 +1,65 @@
+//! A scheduled moment: the instant at which a job was to run, and what became of it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::run::{RunId, words};
+
+words! {
+    /// What became of a scheduled moment.
+    Disposition, "disposition of a scheduled moment", {
+        /// A run began when it should.
+        Ran => "ran",
+        /// A run began, but noticeably after its moment: the machine was busy, asleep, or its clock was set.
+        Late => "late",
+        /// Missed, and run afterwards.
+        CaughtUp => "caught_up",
+        /// Missed, and covered by the run of a later moment.
+        Collapsed => "collapsed",
+        /// Missed for longer than the job may be caught up.
+        TooOld => "too_old",
+        /// Missed, and the job is not to be caught up.
+        Skipped => "skipped",
+        /// The run before was still going on, here or in another process.
+        Overlap => "overlap",
+        /// Closer to the run before than the job allows.
+        TooSoon => "too_soon",
+        /// An operator had paused the job.
+        Paused => "paused",
+        /// The service was not running.
+        Down => "down",
+        /// The machine was asleep.
+        Asleep => "asleep",
+        /// More moments came at once than the service could take in.
+        QueueFull => "queue_full",
+    }
+}
+
+/// One row of the ledger. `(job, planned_at)` names it: the same moment told again replaces what was known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moment {
+    pub job: String,
+    /// The moment of the schedule itself, without jitter or lateness.
+    pub planned_at: Timestamp,
+    pub disposition: Disposition,
+    /// The run it led to, once that is known.
+    pub run: Option<RunId>,
+    /// For the operator: why the disposition is what it is, where that is not plain.
+    pub reason: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_disposition_reads_back_from_its_word() {
+        for disposition in Disposition::ALL {
+            assert_eq!(disposition.as_str().parse::<Disposition>().unwrap(), *disposition);
+        }
+        assert!("missed".parse::<Disposition>().is_err());
+    }
+}
