@@ -108,6 +108,14 @@ impl<'a> Resolver<'a> {
     /// People who left are asked last of all, after every rule: whether one was looked up for somebody else's sake must
     /// not decide.
     pub(crate) fn resolve(&self, person: PersonRef<'_>, accounts: &AccountKeys<'_>) -> (Meant, Option<usize>) {
+        match self.resolve_live(person, accounts) {
+            (Meant::Nobody, _) => self.resolve_departed(person),
+            found => found,
+        }
+    }
+
+    /// The same without the people who left.
+    pub(crate) fn resolve_live(&self, person: PersonRef<'_>, accounts: &AccountKeys<'_>) -> (Meant, Option<usize>) {
         let (mut given, mut placeholder) = (false, false);
         for (place, (rule, value)) in self.values(person).enumerate() {
             if value.is_empty() || is_placeholder(value) {
@@ -121,16 +129,18 @@ impl<'a> Resolver<'a> {
                 Found::Several => return (Meant::Several, Some(place)),
             }
         }
-        if given {
-            self.resolve_departed(person)
+        let nobody = if given {
+            Meant::Nobody
         } else if placeholder {
-            (Meant::Placeholder, None)
+            Meant::Placeholder
         } else {
-            (Meant::NotGiven, None)
-        }
+            Meant::NotGiven
+        };
+        (nobody, None)
     }
 
-    fn resolve_departed(&self, person: PersonRef<'_>) -> (Meant, Option<usize>) {
+    /// Whom the references mean among people who left.
+    pub(crate) fn resolve_departed(&self, person: PersonRef<'_>) -> (Meant, Option<usize>) {
         for (place, (rule, value)) in self.values(person).enumerate() {
             if value.is_empty() || is_placeholder(value) {
                 continue;
