@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use jiff::Timestamp;
+use jiff::fmt::friendly::{Designator, Spacing, SpanPrinter};
 use serde_json::{Value, json};
 
 use crate::cli::args::{Global, OutputFormat};
@@ -82,7 +83,11 @@ impl Findings {
                 let counts = if counts.is_empty() { String::new() } else { format!(" ({})", counts.join(", ")) };
                 let jobs = counted(settings.jobs.len(), "job");
                 let directory = settings.state_directory.display();
-                let _ = writeln!(text, "{verdict}{counts}: {jobs}, state in {directory}, {}", settings.fingerprint);
+                let _ = writeln!(
+                    text,
+                    "{verdict}{counts}: {jobs}, state in {directory}, fingerprint {}",
+                    settings.fingerprint
+                );
                 for job in settings.jobs.values() {
                     job_text(&mut text, job, now);
                 }
@@ -151,8 +156,10 @@ fn job_text(text: &mut String, job: &JobSettings, now: Timestamp) {
 }
 
 fn spoken(length: std::time::Duration) -> String {
-    let printer = jiff::fmt::friendly::SpanPrinter::new().designator(jiff::fmt::friendly::Designator::Verbose);
-    printer.unsigned_duration_to_string(&length)
+    SpanPrinter::new()
+        .designator(Designator::Verbose)
+        .spacing(Spacing::BetweenUnitsAndDesignators)
+        .unsigned_duration_to_string(&length)
 }
 
 /// The next moments of a job. A period counts from its last run, which `check` does not know: it counts from now.
@@ -194,4 +201,114 @@ fn job_json(job: &JobSettings, now: Timestamp) -> Value {
         "timezone": job.zone.name,
         "next": next_runs(job, now).iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+timezone = "Europe/Oslo"
+state = { directory = "/var/lib/graphkeeper" }
+[okta]
+org_url = "https://example.okta.com"
+auth = { method = "api-token", token = { credential = "okta-token" } }
+[entra]
+tenant = "contoso.onmicrosoft.com"
+app = { client_id = "a", client_secret = { env = "ENTRA_SECRET" } }
+user = { client_id = "b" }
+[jobs.managers]
+kind = "managers"
+manager = [{ attribute = "managerId", is = "login" }]
+[jobs.keepalive]
+kind = "keepalive"
+schedule = "0 2 * * SUN,WED"
+timezone = "America/New_York"
+jitter = "20 minutes"
+[jobs.licenses]
+kind = "licenses"
+every = "2 days"
+"#;
+
+    fn check(text: &str) -> Findings {
+        let env = [("ENTRA_SECRET".to_owned(), "x".to_owned())];
+        match config::load_text(Path::new("gk.toml"), text, &env) {
+            Ok(settings) => Findings::of_settings(settings, &env),
+            Err(found) => Findings { settings: None, problems: found.problems, warnings: found.warnings },
+        }
+    }
+
+    fn now() -> Timestamp {
+        "2026-03-06T12:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn a_good_file_shows_the_next_five_runs_of_each_job() {
+        let findings = check(GOOD);
+        assert_eq!(findings.exit_code(), exit::SUCCEEDED);
+        let fingerprint = findings.settings.as_ref().unwrap().fingerprint.clone();
+        insta::assert_snapshot!(findings.text(now()).replace(&fingerprint, "FINGERPRINT"), @r#"
+        warning: gk.toml:6:32: okta.auth.token: credential `okta-token` cannot be found: $CREDENTIALS_DIRECTORY is not set; start the service with LoadCredential=okta-token:/path/to/file, or use { file = "…" }
+
+        The configuration is good (1 warning): 3 jobs, state in /var/lib/graphkeeper, fingerprint FINGERPRINT
+
+        keepalive (keepalive): At 02:00, on Sunday and Wednesday
+          next in America/New_York, each up to 20 minutes later
+            2026-03-08 03:00:00 EDT
+            2026-03-11 02:00:00 EDT
+            2026-03-15 02:00:00 EDT
+            2026-03-18 02:00:00 EDT
+            2026-03-22 02:00:00 EDT
+
+        licenses (licenses): every 2 days
+          next in Europe/Oslo, counted from now for want of a last run
+            2026-03-06 13:00:00 CET
+            2026-03-08 13:00:00 CET
+            2026-03-10 13:00:00 CET
+            2026-03-12 13:00:00 CET
+            2026-03-14 13:00:00 CET
+
+        managers (managers, mode plan): runs by hand only
+        "#);
+    }
+
+    #[test]
+    fn a_bad_file_shows_every_mistake_at_once() {
+        let text = GOOD
+            .replace("Europe/Oslo", "Europe/Olso")
+            .replace("\"api-token\"", "\"private-key\"")
+            .replace("tenant", "tennant")
+            .replace("\"0 2 * * SUN,WED\"", "\"0 25 * * SUN\"")
+            .replace("\"20 minutes\"", "20")
+            .replace("is = \"login\"", "is = \"logon\"")
+            .replace("kind = \"licenses\"", "kind = \"directory\"");
+        let findings = check(&text);
+        assert_eq!(findings.exit_code(), exit::USAGE);
+        insta::assert_snapshot!(findings.text(now()), @r#"
+        gk.toml:2:12: timezone: `Europe/Olso` is not a time zone, such as Europe/Oslo (did you mean `Europe/Oslo`?)
+        gk.toml:6:19: okta.auth.method: `private-key` is not available yet in this version; use `api-token` with `token`
+        gk.toml:8:1: entra.tennant: unknown key `tennant` (did you mean `tenant`?)
+        gk.toml:13:44: jobs.managers.manager[0].is: `logon` is not one of id, login, short_login, email, employee_number, display_name, upn, mail, proxy_address, employee_id, object_id (did you mean `login`?)
+        gk.toml:16:12: jobs.keepalive.schedule: hour "25" is not 0 to 23, a list, a range or a step such as */6
+        gk.toml:18:10: jobs.keepalive.jitter: integer `20` stands where a text in quotes is wanted
+        gk.toml:20:8: jobs.licenses.kind: `directory` jobs are not available yet in this version
+
+        7 problems
+        "#);
+    }
+
+    #[test]
+    fn programs_get_the_same_with_file_line_and_key_apart() {
+        let bad = check(&GOOD.replace("Europe/Oslo", "Europe/Olso")).json(now());
+        assert_eq!((&bad["ok"], &bad["problems"][0]["line"]), (&json!(false), &json!(2)));
+        assert_eq!(bad["problems"][0]["file"], "gk.toml");
+        assert_eq!(bad["problems"][0]["key"], "timezone");
+        assert_eq!(bad["problems"][0]["suggestion"], "Europe/Oslo");
+        let good = check(GOOD).json(now());
+        assert_eq!(good["ok"], true);
+        assert_eq!(good["jobs"][0]["next"][0], "2026-03-08T07:00:00Z", "02:00 does not exist that day");
+        let mut csv = Vec::new();
+        check(&GOOD.replace("Europe/Oslo", "Europe/Olso")).table().write(&mut csv, OutputFormat::Csv, None).unwrap();
+        assert!(String::from_utf8(csv).unwrap().contains("\nproblem,gk.toml,2,12,timezone,"));
+    }
 }

@@ -1,6 +1,6 @@
 //! Reads the files and the environment and lays them over each other. The only home of the `config` crate.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -98,9 +98,9 @@ pub(super) fn layers(files: Vec<(PathBuf, String)>, env: &[(String, String)], re
             return None;
         }
     };
-    let mut found = BTreeMap::new();
+    let mut found = BTreeSet::new();
     let tree = plain(layered.cache, &KeyPath::default(), &mut found);
-    report.set_environment(found.into_iter().map(|(path, ())| (path.clone(), variable(env, &path))).collect());
+    report.set_environment(found.into_iter().map(|path| (path.clone(), variable(env, &path))).collect());
     Some(tree)
 }
 
@@ -121,7 +121,7 @@ fn variable(env: &[(String, String)], path: &KeyPath) -> String {
 }
 
 /// The tree without conversions: what is text stays text, so that reading it is strict.
-fn plain(value: Layered, path: &KeyPath, from_environment: &mut BTreeMap<KeyPath, ()>) -> Value {
+fn plain(value: Layered, path: &KeyPath, from_environment: &mut BTreeSet<KeyPath>) -> Value {
     let given = value.origin() == Some(FROM_ENVIRONMENT);
     match value.kind {
         ValueKind::Table(table) => {
@@ -137,7 +137,7 @@ fn plain(value: Layered, path: &KeyPath, from_environment: &mut BTreeMap<KeyPath
         }
         scalar => {
             if given {
-                from_environment.insert(path.clone(), ());
+                from_environment.insert(path.clone());
             }
             match scalar {
                 ValueKind::Boolean(value) => value.into(),

@@ -94,7 +94,7 @@ impl Cron {
                 [change.map(|change| change.timestamp()), None]
             }
             AmbiguousOffset::Fold { .. } => {
-                [ambiguous.clone().earlier().ok(), if self.interval { ambiguous.later().ok() } else { None }]
+                [ambiguous.earlier().ok(), if self.interval { ambiguous.later().ok() } else { None }]
             }
         }
     }

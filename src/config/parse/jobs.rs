@@ -13,11 +13,11 @@ use crate::config::settings::{JobSettings, KeepaliveSettings, Work, Zone};
 use crate::domain::run::JobKind;
 use crate::schedule::{Schedule, ScheduleError};
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// A first adoption of 100,000 people is written at 20 a second, in an hour and a half.
-const MANAGERS_TIMEOUT: Duration = Duration::from_secs(4 * 3600);
-const OTHER_TIMEOUT: Duration = Duration::from_secs(600);
+const MANAGERS_TIMEOUT: Duration = Duration::from_hours(4);
+const OTHER_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// What a keepalive job calls when it names nothing.
 const REQUESTS: [&str; 2] = ["/subscribedSkus", "/me"];
