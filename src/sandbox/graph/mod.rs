@@ -1,0 +1,11 @@
+//! Microsoft Graph, as far as our jobs call it.
+
+use axum::Router;
+
+use crate::sandbox::server::Site;
+
+/// The routes of this listener.
+pub(crate) fn router(site: Site) -> Router {
+    let _ = site;
+    Router::new()
+}

@@ -1,0 +1,1 @@
+//! Handles by which tests edit the world.
