@@ -16,6 +16,7 @@
 //! # }
 //! ```
 
+pub mod answers;
 pub mod faults;
 pub mod journal;
 pub mod keys;
@@ -26,7 +27,9 @@ pub mod server;
 mod entra;
 mod error;
 mod graph;
+mod listen;
 mod okta;
+mod tamper;
 
 use std::path::Path;
 

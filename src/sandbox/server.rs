@@ -7,14 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::sandbox::faults::Faults;
-use crate::sandbox::journal::{Journal, ManagerWrite};
+use crate::sandbox::answers::{self, Canned};
+use crate::sandbox::faults::{Fault, Faults};
+use crate::sandbox::journal::{Journal, ManagerWrite, Row};
 use crate::sandbox::keys::Keys;
+use crate::sandbox::listen::Cut;
 use crate::sandbox::model::World;
+use crate::sandbox::tamper;
 
 /// The three services, one listener each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -96,15 +103,6 @@ pub struct Note {
     pub write: Option<ManagerWrite>,
 }
 
-/// An answer that a fault prescribes, for the plumbing and for items of a `$batch`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Canned {
-    pub status: u16,
-    pub headers: Vec<(&'static str, String)>,
-    pub content_type: &'static str,
-    pub body: String,
-}
-
 impl std::ops::Deref for Site {
     type Target = Shared;
 
@@ -133,8 +131,143 @@ pub fn fresh_id() -> Uuid {
     Uuid::new_v4()
 }
 
+/// Where control routes live; they are neither journalled nor subject to faults.
+pub(crate) const CONTROL: &str = "/_sandbox/";
+
 /// Wraps a service's router into the plumbing.
 pub(crate) fn around(service: Service, router: Router, site: Site) -> Router {
-    let _ = (service, site);
-    router
+    router.layer(from_fn_with_state((service, site), carry))
+}
+
+/// What the plumbing has to remember of a request that the handler consumes.
+pub(crate) struct Asked {
+    pub(crate) service: Service,
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) query: String,
+    pub(crate) authorization: Option<String>,
+    pub(crate) client_request_id: Option<String>,
+    pub(crate) request_id: String,
+}
+
+impl Asked {
+    fn of(service: Service, request: &Request) -> Self {
+        let id = fresh_id();
+        let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        Self {
+            service,
+            method: request.method().as_str().to_owned(),
+            path: request.uri().path().to_owned(),
+            query: request.uri().query().unwrap_or_default().to_owned(),
+            authorization: header("authorization"),
+            client_request_id: header("client-request-id"),
+            request_id: if service == Service::Okta { id.simple().to_string() } else { id.to_string() },
+        }
+    }
+
+    /// The whole path with its query, as it came.
+    pub(crate) fn target(&self) -> String {
+        if self.query.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, self.query) }
+    }
+}
+
+/// One request: latency, faults before it is carried out, the handler, the journal, faults on the answer.
+async fn carry(State((service, site)): State<(Service, Site)>, mut request: Request, next: Next) -> Response {
+    if request.uri().path().starts_with(CONTROL) {
+        return next.run(request).await;
+    }
+    let asked = Asked::of(service, &request);
+    let cut = request.extensions().get::<ConnectInfo<Cut>>().map(|info| info.0.clone());
+    request.extensions_mut().insert(RequestId(asked.request_id.clone()));
+    if !site.latency.is_zero() {
+        tokio::time::sleep(site.latency).await;
+    }
+    let fault = site.faults.draw(service, &asked.method, &asked.path, &asked.query);
+    if let Some(Fault::Hold { gate }) = &fault {
+        site.faults.gate(gate).pass().await;
+    }
+    let canned = before(&site, &asked, fault.as_ref(), cut.as_ref());
+    let mut response = match canned {
+        Some(canned) => canned.into_response(),
+        None => next.run(request).await,
+    };
+    sign(&mut response, &asked);
+    record(&site, &asked, &response, fault.as_ref());
+    match fault {
+        Some(Fault::HoldAnswer { gate }) => site.faults.gate(&gate).pass().await,
+        Some(Fault::Slow { millis }) => tokio::time::sleep(Duration::from_millis(millis)).await,
+        Some(fault) => response = tamper::spoil(response, &fault, &asked, &site).await,
+        None => {}
+    }
+    response
+}
+
+/// The answer that spares the handler the request, if there is one.
+fn before(site: &Site, asked: &Asked, fault: Option<&Fault>, cut: Option<&Cut>) -> Option<Canned> {
+    let authorization = asked.authorization.as_deref().unwrap_or_default();
+    match fault {
+        Some(Fault::ExpireToken) => site.faults.kill_credential(authorization),
+        Some(Fault::ResetBefore) => {
+            if let Some(cut) = cut {
+                cut.now();
+            }
+            return Some(Canned::text(0, String::new()));
+        }
+        Some(fault) => {
+            if let Some(canned) = answers::to_fault(asked.service, fault, &asked.request_id) {
+                return Some(canned);
+            }
+        }
+        None => {}
+    }
+    let dead = asked.service != Service::Login && site.faults.is_dead(authorization);
+    dead.then(|| answers::dead_token(asked.service, &asked.request_id))
+}
+
+/// Puts the ids and the caching rule of the service on an answer.
+fn sign(response: &mut Response, asked: &Asked) {
+    let headers = response.headers_mut();
+    let id = asked.request_id.as_str();
+    let echoed = asked.client_request_id.as_deref().unwrap_or(id);
+    match asked.service {
+        Service::Okta => {
+            put(headers, "x-okta-request-id", id);
+            put(headers, "cache-control", "no-cache, no-store");
+        }
+        Service::Login => {
+            put(headers, "x-ms-request-id", id);
+            put(headers, "client-request-id", echoed);
+            put(headers, "cache-control", "no-store, no-cache");
+        }
+        Service::Graph => {
+            put(headers, "request-id", id);
+            put(headers, "client-request-id", echoed);
+            put(headers, "cache-control", "no-cache");
+        }
+    }
+}
+
+fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// Journals a request before its answer leaves, so that nobody who has an answer can miss its row.
+fn record(site: &Site, asked: &Asked, response: &Response, fault: Option<&Fault>) {
+    let note = response.extensions().get::<Note>().copied().unwrap_or_default();
+    let unanswered = matches!(fault, Some(Fault::ResetBefore));
+    site.journal.push(Row {
+        at: now(),
+        service: asked.service,
+        method: asked.method.clone(),
+        path: asked.path.clone(),
+        query: asked.query.clone(),
+        status: if unanswered { 0 } else { response.status().as_u16() },
+        client_request_id: asked.client_request_id.clone(),
+        request_id: asked.request_id.clone(),
+        item: false,
+        write: note.write,
+        fault: fault.map(Fault::name),
+    });
 }
