@@ -29,6 +29,7 @@ mod error;
 mod graph;
 mod listen;
 mod okta;
+pub mod people;
 mod tamper;
 
 use std::path::Path;

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
+use crate::sandbox::model::habits::Habits;
+
 /// A tenant as Graph and the sign-in service see it.
 #[derive(Debug, Default)]
 pub struct Entra {
@@ -19,6 +21,8 @@ pub struct Entra {
     pub contacts: HashMap<Uuid, Contact>,
     /// The account that signed in for the delegated identity: `/me`.
     pub me: Uuid,
+    /// Switches for what the documentation leaves open.
+    pub habits: Habits,
     accounts: Vec<Option<Account>>,
     by_id: HashMap<Uuid, u32>,
     by_upn: HashMap<Box<str>, u32>,
@@ -122,13 +126,23 @@ pub struct Incident {
 pub enum Moment {
     /// Right after the last page of `/users` was served.
     AccountsListed,
+    /// When Okta's people are listed from the start again and a manager was written since the world was made.
+    NextListing,
 }
 
 /// What an incident does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Happening {
     Deleted(Uuid),
-    ManagedBy { account: Uuid, manager: Option<Uuid> },
+    ManagedBy {
+        account: Uuid,
+        manager: Option<Uuid>,
+    },
+    /// Okta learns of another manager; both by login.
+    MovedInOkta {
+        person: String,
+        manager: String,
+    },
 }
 
 /// A manager that reads still show although another one is stored.
@@ -279,6 +293,14 @@ impl Entra {
         &self.changed
     }
 
+    /// Takes up what an earlier start of this world had written.
+    pub(crate) fn resume(&mut self, writes: u64, managers: impl IntoIterator<Item = (Uuid, Option<Uuid>)>) {
+        self.writes = writes;
+        for (account, manager) in managers {
+            self.put_manager(account, manager);
+        }
+    }
+
     /// Forgets what was changed so far: what is there now is the world as made.
     pub(crate) fn seal(&mut self) {
         self.changed.clear();
@@ -294,35 +316,42 @@ impl Entra {
         &self.incidents
     }
 
-    /// Lets the incidents of a moment happen that have not happened yet. Answers how many did.
+    /// Lets the incidents of a moment happen that have not happened yet. Answers how many did. Those of Okta are
+    /// [`crate::sandbox::model::State::begin_listing`]'s.
     pub fn fire(&mut self, when: Moment) -> usize {
-        let mut due = Vec::new();
-        for incident in self.incidents.iter_mut().filter(|incident| incident.when == when && !incident.fired) {
-            incident.fired = true;
-            due.push(incident.what);
-        }
+        let due = self.due(when);
         for what in &due {
-            self.happen(*what);
+            self.happen(what);
         }
         due.len()
     }
 
-    /// Does what an earlier start already did: everything that fired then, as it was then.
-    pub(crate) fn replay(&mut self, fired: usize) {
-        for index in 0..fired.min(self.incidents.len()) {
-            self.incidents[index].fired = true;
-            self.happen(self.incidents[index].what);
-        }
+    /// Marks the incidents of a moment as fired, and hands them out to be carried out.
+    pub(super) fn due(&mut self, when: Moment) -> Vec<Happening> {
+        let waiting = self.incidents.iter_mut().filter(|incident| incident.when == when && !incident.fired);
+        let mark = |incident: &mut Incident| {
+            incident.fired = true;
+            incident.what.clone()
+        };
+        waiting.map(mark).collect()
     }
 
-    fn happen(&mut self, what: Happening) {
+    /// Marks an incident as fired that an earlier start saw, and answers what it did.
+    pub(super) fn again(&mut self, index: usize) -> Option<Happening> {
+        let incident = self.incidents.get_mut(index)?;
+        incident.fired = true;
+        Some(incident.what.clone())
+    }
+
+    pub(super) fn happen(&mut self, what: &Happening) {
         match what {
             Happening::Deleted(id) => {
-                self.remove(id);
+                self.remove(*id);
             }
             Happening::ManagedBy { account, manager } => {
-                self.put_manager(account, manager);
+                self.put_manager(*account, *manager);
             }
+            Happening::MovedInOkta { .. } => {}
         }
     }
 }
