@@ -29,6 +29,7 @@ mod error;
 mod graph;
 mod listen;
 mod okta;
+mod org_file;
 pub mod people;
 mod tamper;
 

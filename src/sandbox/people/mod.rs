@@ -23,7 +23,7 @@ pub const DOMAIN: &str = "corp.example";
 const CAST_FITS: u32 = 60;
 
 /// 1 January 2024, in milliseconds since 1970: when the first person was hired.
-const EPOCH: i64 = 1_704_067_200_000;
+pub(crate) const EPOCH: i64 = 1_704_067_200_000;
 
 /// A world with what a configuration for it has to name.
 #[derive(Debug, Default)]
@@ -48,15 +48,19 @@ struct Pair {
 
 /// Dice and ids.
 #[derive(Debug)]
-struct Dice(fastrand::Rng);
+pub(crate) struct Dice(fastrand::Rng);
 
 impl Dice {
-    fn uuid(&mut self) -> Uuid {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(fastrand::Rng::with_seed(seed ^ 0x6f6b_7461))
+    }
+
+    pub(crate) fn uuid(&mut self) -> Uuid {
         uuid::Builder::from_random_bytes(self.0.u128(..).to_be_bytes()).into_uuid()
     }
 
     /// An Okta id: 20 characters that begin with the prefix of its kind.
-    fn okta_id(&mut self, prefix: &str) -> String {
+    pub(crate) fn okta_id(&mut self, prefix: &str) -> String {
         let rest = std::iter::repeat_with(|| self.0.alphanumeric()).take(20 - prefix.len());
         prefix.chars().chain(rest).collect()
     }
@@ -69,7 +73,7 @@ impl Dice {
 
 /// Makes the world of `people` people.
 pub(crate) fn generate(people: u32, drift: &Drift, seed: u64) -> Made {
-    let mut dice = Dice(fastrand::Rng::with_seed(seed ^ 0x6f6b_7461));
+    let mut dice = Dice::new(seed);
     let mut made = Made::default();
     furnish(&mut made.state);
     if people == 0 {
