@@ -5,8 +5,6 @@ use std::path::PathBuf;
 /// Why a sandbox did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    #[error("the sandbox is unfinished")]
-    Unfinished,
     #[error("{0} people asked for; the sandbox makes 12 to 1,000,000")]
     People(u32),
     #[error("cannot read the organization in {path}")]

@@ -55,10 +55,15 @@ impl Door {
         bound.map(Self).map_err(|source| SandboxError::Listen { port, source })
     }
 
+    /// The port it got.
+    pub(crate) fn port(&self) -> Result<u16, SandboxError> {
+        let address = self.0.local_addr().map_err(|source| SandboxError::Listen { port: 0, source })?;
+        Ok(address.port())
+    }
+
     /// The base URL under which it is reached.
     pub(crate) fn url(&self) -> Result<String, SandboxError> {
-        let address = self.0.local_addr().map_err(|source| SandboxError::Listen { port: 0, source })?;
-        Ok(format!("http://{address}"))
+        Ok(format!("http://{}:{}", Ipv4Addr::LOCALHOST, self.port()?))
     }
 }
 
