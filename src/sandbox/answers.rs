@@ -81,10 +81,26 @@ pub fn throttled(service: Service, retry_after: RetryAfter, request_id: &str) ->
                 "request-id": request_id, "status": "429"}}}),
         ),
     };
+    if service == Service::Okta {
+        return okta_meter(canned, retry_after);
+    }
     match retry_after.header() {
         Some(value) => canned.header("retry-after", value),
         None => canned,
     }
+}
+
+/// Okta says when to come back in its own header and never by `Retry-After`.
+fn okta_meter(canned: Canned, retry_after: RetryAfter) -> Canned {
+    let seconds = match retry_after {
+        RetryAfter::Seconds(seconds) | RetryAfter::Date(seconds) => i64::from(seconds),
+        RetryAfter::Decimal(_) | RetryAfter::Absent => 0,
+    };
+    let reset = now().as_second() + seconds;
+    canned
+        .header("x-rate-limit-limit", "300")
+        .header("x-rate-limit-remaining", "0")
+        .header("x-rate-limit-reset", reset.to_string())
 }
 
 /// A failure of the service itself, or another status that was ordered.
@@ -161,7 +177,7 @@ pub fn okta_error(status: u16, code: &str, summary: &str) -> Canned {
 #[must_use]
 pub fn okta_error_with(status: u16, code: &str, summary: &str, causes: &[&str]) -> Canned {
     let causes: Vec<Value> = causes.iter().map(|cause| json!({"errorSummary": cause})).collect();
-    let id = format!("oae{}", fastrand_id());
+    let id = format!("oae{}", error_id());
     Canned::json(
         status,
         &json!({"errorCode": code, "errorSummary": summary, "errorLink": code, "errorId": id, "errorCauses": causes}),
@@ -169,7 +185,7 @@ pub fn okta_error_with(status: u16, code: &str, summary: &str, causes: &[&str]) 
 }
 
 /// 20 letters and digits behind `oae`, as Okta's error ids have them.
-fn fastrand_id() -> String {
+fn error_id() -> String {
     std::iter::repeat_with(fastrand::alphanumeric).take(20).collect()
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn router(site: Site) -> Router {
         .with_state(site)
 }
 
-fn bad(problem: String) -> Response {
+fn bad(problem: &str) -> Response {
     (StatusCode::BAD_REQUEST, Json(json!({"problem": problem}))).into_response()
 }
 
@@ -76,7 +76,7 @@ async fn order(State(site): State<Site>, Json(body): Json<Value>) -> Response {
             }
             StatusCode::NO_CONTENT.into_response()
         }
-        Err(error) => bad(error.to_string()),
+        Err(error) => bad(&error.to_string()),
     }
 }
 
@@ -120,7 +120,7 @@ async fn manage(State(site): State<Site>, Path(key): Path<String>, Json(body): J
             Some(manager) => Some(manager),
             None => return missing(manager),
         },
-        other => return bad(format!("manager is {other}, neither a name nor null")),
+        other => return bad(&format!("manager is {other}, neither a name nor null")),
     };
     site.world.write().entra.put_manager(id, manager);
     StatusCode::NO_CONTENT.into_response()

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::sync::watch;
@@ -16,7 +15,7 @@ use crate::sandbox::server::Service;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(tag = "fault", rename_all = "snake_case")]
 pub enum Fault {
-    /// 429 in the service's own form.
+    /// 429 in the service's own form. Okta has no `Retry-After`; there the seconds are those until the reset.
     Throttle {
         #[serde(default)]
         retry_after: RetryAfter,
@@ -312,18 +311,6 @@ impl Drop for Leave<'_> {
     fn drop(&mut self) {
         self.0.state.send_modify(|parked| parked.waiting -= 1);
     }
-}
-
-impl From<RetryAfter> for Fault {
-    fn from(retry_after: RetryAfter) -> Self {
-        Self::Throttle { retry_after }
-    }
-}
-
-/// Milliseconds as the JSON form of a fault has them.
-#[must_use]
-pub const fn millis(count: u64) -> Duration {
-    Duration::from_millis(count)
 }
 
 /// Whether a query brings a page token of either vendor.

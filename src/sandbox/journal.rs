@@ -146,11 +146,8 @@ impl Journal {
         let book = self.book();
         let mut summary = Summary::default();
         for ((service, item, method, endpoint, status), count) in &book.totals {
-            if *item {
-                summary.items += count
-            } else {
-                summary.requests += count
-            }
+            let counter = if *item { &mut summary.items } else { &mut summary.requests };
+            *counter += count;
             if *status == 429 {
                 summary.throttled += count;
             }

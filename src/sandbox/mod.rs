@@ -125,9 +125,9 @@ impl Sandbox {
         if let Some(keeper) = &keeper {
             keeper.save(&site.world.read())?;
         }
-        let saver = keeper.clone().map(|keeper| tokio::spawn(save_often(keeper, site.world.clone())));
+        let habit = keeper.clone().map(|keeper| tokio::spawn(save_often(keeper, site.world.clone())));
         let servers = serve(doors, &site);
-        Ok(Self { site, credentials, facts, servers, keeper, saver })
+        Ok(Self { site, credentials, facts, servers, keeper, saver: habit })
     }
 
     /// Okta's base URL, without a slash at the end.

@@ -34,7 +34,7 @@ fn parse(text: &str, seed: u64) -> Result<Made, (u64, String)> {
     let mut made = Made::default();
     furnish(&mut made.state);
     let mut dice = Dice::new(seed);
-    let mut seen = HashMap::new();
+    let mut logins = HashMap::new();
     for record in reader.records() {
         let record = record.map_err(|error| broken(&error))?;
         let line = record.position().map_or(0, csv::Position::line);
@@ -42,14 +42,14 @@ fn parse(text: &str, seed: u64) -> Result<Made, (u64, String)> {
         if field(login).is_empty() {
             return Err((line, "login is blank".to_owned()));
         }
-        if let Some(first) = seen.insert(field(login).to_lowercase(), line) {
+        if let Some(first) = logins.insert(field(login).to_lowercase(), line) {
             return Err((line, format!("login {} was given on line {first} already", field(login))));
         }
         let row =
             OrgRow { login: field(login), email: field(email), name: field(display_name), manager: field(manager) };
         row.enter(&mut made, &mut dice);
     }
-    if seen.is_empty() {
+    if logins.is_empty() {
         return Err((1, "nobody is in this organization".to_owned()));
     }
     made.state.entra.seal();

@@ -1,18 +1,22 @@
 //! Faults that spoil an answer after the request was carried out and journalled.
 
 use std::io;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::header::{CONTENT_LENGTH, HeaderValue, LINK};
 use axum::response::Response;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
 use crate::sandbox::faults::Fault;
 use crate::sandbox::server::{Asked, Service, Site};
 
 /// The host to which [`Fault::ForeignNextLink`] leads. Nobody must ever ask it for anything.
-pub const FOREIGN: &str = "https://attacker.example";
+pub(crate) const FOREIGN: &str = "https://attacker.example";
+
+/// Time for the first half to leave before the connection breaks; broken at once, nothing of it would.
+const FLUSH: Duration = Duration::from_millis(20);
 
 /// The answer as the fault leaves it.
 pub(crate) async fn spoil(response: Response, fault: &Fault, asked: &Asked, site: &Site) -> Response {
@@ -52,8 +56,11 @@ async fn reset(response: Response) -> Response {
     let bytes = bytes_of(body).await;
     head.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len().max(1)));
     let half = bytes.slice(..bytes.len() / 2);
-    let broken = Err(io::Error::from(io::ErrorKind::ConnectionReset));
-    Response::from_parts(head, Body::from_stream(stream::iter([Ok(half), broken])))
+    let broken = async {
+        tokio::time::sleep(FLUSH).await;
+        Err(io::Error::from(io::ErrorKind::ConnectionReset))
+    };
+    Response::from_parts(head, Body::from_stream(stream::once(async { Ok(half) }).chain(stream::once(broken))))
 }
 
 /// The next link replaced by (or, on a last page, joined by) one to this very request at `host`.

@@ -1,6 +1,7 @@
 //! The sandbox as a client sees it.
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
 
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
@@ -9,8 +10,13 @@ use super::faults::{Fault, Order, RetryAfter, When};
 use super::server::Rates;
 use super::*;
 
-fn client() -> Client {
-    Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+/// One for all tests, since making one reads the system's certificates; without a pool, which would outlive the
+/// runtime of its test.
+fn client() -> &'static Client {
+    static CLIENT: LazyLock<Client> = LazyLock::new(|| {
+        Client::builder().redirect(reqwest::redirect::Policy::none()).pool_max_idle_per_host(0).build().unwrap()
+    });
+    &CLIENT
 }
 
 async fn get(sandbox: &Sandbox, target: &str) -> reqwest::Response {
@@ -22,8 +28,8 @@ async fn get(sandbox: &Sandbox, target: &str) -> reqwest::Response {
 /// The target of the `next` link.
 fn next(response: &reqwest::Response) -> Option<String> {
     let links = response.headers().get_all("link");
-    let lines: Vec<&str> = links.iter().map(|line| line.to_str().unwrap()).collect();
-    let line = lines.iter().find(|line| line.ends_with("rel=\"next\""))?;
+    let texts: Vec<&str> = links.iter().map(|line| line.to_str().unwrap()).collect();
+    let line = texts.iter().find(|line| line.ends_with("rel=\"next\""))?;
     Some(line[1..line.find('>').unwrap()].to_owned())
 }
 
