@@ -71,39 +71,55 @@ refresh_token = {{ file = {refresh} }}
 
 /// The three jobs. Brakes are lifted: the first adoption of an organization is one large change.
 fn jobs(facts: &Facts) -> String {
-    let mut text =
-        String::from("\n[jobs.managers]\nkind = \"managers\"\nschedule = \"0,30 * * * * *\"\nmode = \"apply\"\n");
-    text += if facts.from_file {
-        "manager = [ { attribute = \"managerId\", is = \"login\" } ]\n\
-         correlate = [ { okta = \"login\", entra = \"userPrincipalName\" } ]\n"
+    let managers = managers(facts).join("\n");
+    format!(
+        r#"
+[jobs.managers]
+kind = "managers"
+schedule = "0,30 * * * * *"
+mode = "apply"
+{managers}
+when_empty = "clear"
+# The sandbox is at once consistent; a real tenant takes a while.
+confirm_after = "0 seconds"
+check_after = "0 seconds"
+brake = {{ set = "100%", change = "100%", clear = "100%" }}
+
+[jobs.licenses]
+kind = "licenses"
+schedule = "10 * * * * *"
+
+[jobs.keepalive]
+kind = "keepalive"
+schedule = "20 * * * * *"
+requests = ["/me", "/subscribedSkus"]
+min_interval = "10 seconds"
+"#
+    )
+}
+
+/// What of the managers job depends on the organization.
+fn managers(facts: &Facts) -> Vec<String> {
+    let mut lines = Vec::new();
+    if facts.from_file {
+        lines.push(r#"manager = [ { attribute = "managerId", is = "login" } ]"#.to_owned());
+        lines.push(r#"correlate = [ { okta = "login", entra = "userPrincipalName" } ]"#.to_owned());
     } else {
-        "manager = [ { attribute = \"managerEmail\", is = \"email\" }, { attribute = \"managerId\", is = \"login\" } ]\n"
-    };
-    if !facts.from_file {
-        text += &format!(
-            "correlate = [ {{ okta = \"login\", entra = \"userPrincipalName\" }},\n              \
-             {{ okta = '${{login|before \"@\"}}@{DOMAIN}', entra = \"userPrincipalName\" }},\n              \
-             {{ okta = \"email\", entra = \"mail\" }} ]\n"
-        );
+        let email = r#"{ attribute = "managerEmail", is = "email" }"#;
+        lines.push(format!(r#"manager = [ {email}, {{ attribute = "managerId", is = "login" }} ]"#));
+        lines.push(format!(
+            r#"correlate = [ {{ okta = "login", entra = "userPrincipalName" }},
+              {{ okta = '${{login|before "@"}}@{DOMAIN}', entra = "userPrincipalName" }},
+              {{ okta = "email", entra = "mail" }} ]"#
+        ));
     }
-    if let Some(group) = &facts.scope {
-        text += &format!("scope = {{ group = {} }}\n", quote(group));
-    }
-    if let Some(canary) = &facts.canary {
-        text += &format!("canaries = [{}]\n", quote(canary));
-    }
+    lines.extend(facts.scope.iter().map(|group| format!("scope = {{ group = {} }}", quote(group))));
+    lines.extend(facts.canary.iter().map(|canary| format!("canaries = [{}]", quote(canary))));
     if !facts.exclude.is_empty() {
         let names: Vec<String> = facts.exclude.iter().map(|name| quote(name)).collect();
-        text += &format!("exclude = [{}]\n", names.join(", "));
+        lines.push(format!("exclude = [{}]", names.join(", ")));
     }
-    text + "when_empty = \"clear\"\n\
-            # The sandbox is at once consistent; a real tenant takes a while.\n\
-            confirm_after = \"0 seconds\"\n\
-            check_after = \"0 seconds\"\n\
-            brake = { set = \"100%\", change = \"100%\", clear = \"100%\" }\n\
-            \n[jobs.licenses]\nkind = \"licenses\"\nschedule = \"10 * * * * *\"\n\
-            \n[jobs.keepalive]\nkind = \"keepalive\"\nschedule = \"20 * * * * *\"\nrequests = [\"/me\", \"/subscribedSkus\"]\n\
-            min_interval = \"10 seconds\"\n"
+    lines
 }
 
 /// A basic TOML string.
@@ -112,7 +128,7 @@ fn quote(text: &str) -> String {
     for letter in text.chars() {
         match letter {
             '"' | '\\' => quoted.extend(['\\', letter]),
-            letter if letter.is_control() => quoted += &format!("\\u{:04X}", u32::from(letter)),
+            letter if letter.is_control() => quoted.extend(format!("\\u{:04X}", u32::from(letter)).chars()),
             letter => quoted.push(letter),
         }
     }

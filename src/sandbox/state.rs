@@ -109,12 +109,10 @@ pub(crate) fn version(state: &State) -> (u64, usize, usize) {
 
 /// The world that options ask for, in words that an operator can compare.
 fn describe(options: &Options) -> String {
-    match &options.org {
-        Some(path) => format!("the organization of {}, seed {}", path.display(), options.seed),
-        None => {
-            let Options { people, drift, seed, .. } = options;
-            let dirt = if drift.dirt { "" } else { ", tidy" };
-            format!("{people} people, drift {}/{}/{}%{dirt}, seed {seed}", drift.sets, drift.changes, drift.clears)
-        }
+    let Options { people, drift, seed, .. } = options;
+    if let Some(path) = &options.org {
+        return format!("the organization of {}, seed {seed}", path.display());
     }
+    let dirt = if drift.dirt { "" } else { ", tidy" };
+    format!("{people} people, drift {}/{}/{}%{dirt}, seed {seed}", drift.sets, drift.changes, drift.clears)
 }

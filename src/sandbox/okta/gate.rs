@@ -130,7 +130,6 @@ fn bucket(path: &str, users: u32) -> (&'static str, u32) {
     };
     let segments: Vec<&str> = path.trim_start_matches("/api/v1/").split('/').collect();
     match segments.as_slice() {
-        ["users"] => ("/api/v1/users", part(600)),
         ["users", _] => ("/api/v1/users/{id}", part(2_000)),
         ["users", ..] => ("/api/v1/users", part(600)),
         ["groups"] | ["groups", _, "users"] => ("/api/v1/groups", part(500)),

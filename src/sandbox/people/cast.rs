@@ -52,7 +52,7 @@ impl Stage<'_> {
     fn actor(&mut self, first: &'static str, last: &'static str) -> Pair {
         let handle = format!("{}.{}", first.to_lowercase(), last.to_lowercase());
         let index = 900_000_000 + u32::try_from(self.play.pairs.len()).expect("a small cast");
-        let mut pair = person(Name { first, last, handle }, index, self.dice);
+        let mut pair = person(&Name { first, last, handle }, index, self.dice);
         name_manager(&mut pair, self.boss);
         pair
     }

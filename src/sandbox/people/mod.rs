@@ -109,7 +109,7 @@ fn tree(people: u32, untidy: bool, dice: &mut Dice) -> Vec<Pair> {
     let mut boss = 0_usize;
     let mut places = 0_u32;
     for index in 0..people {
-        let mut pair = person(names.next(dice), index, dice);
+        let mut pair = person(&names.next(dice), index, dice);
         if index > 0 {
             if places == 0 {
                 boss = if index == 1 { 0 } else { boss + 1 };
@@ -127,7 +127,7 @@ fn tree(people: u32, untidy: bool, dice: &mut Dice) -> Vec<Pair> {
 }
 
 /// A person with an account, without a manager.
-fn person(name: names::Name, index: u32, dice: &mut Dice) -> Pair {
+fn person(name: &names::Name, index: u32, dice: &mut Dice) -> Pair {
     let login = format!("{}@{DOMAIN}", name.handle);
     let number = (10_000 + index).to_string();
     let hired = EPOCH + i64::from(index % 500) * 86_400_000;
