@@ -26,13 +26,11 @@ fn entra() -> Entra {
         scopes: scopes.iter().map(|&scope| scope.into()).collect(),
     };
     let me = Uuid::from_u128(1);
-    let mut entra = Entra {
-        tenant: Uuid::from_u128(0x77),
-        domain: TENANT.into(),
-        me,
-        apps: vec![app(10, Some("s3cr~t+/"), &["User.Read.All"], &[]), app(11, None, &[], &["User.Read", "openid"])],
-        ..Entra::default()
-    };
+    let mut entra = Entra::default();
+    entra.tenant = Uuid::from_u128(0x77);
+    entra.domain = TENANT.into();
+    entra.me = me;
+    entra.apps = vec![app(10, Some("s3cr~t+/"), &["User.Read.All"], &[]), app(11, None, &[], &["User.Read", "openid"])];
     entra.add(Account {
         id: me,
         user_principal_name: "me@contoso.example".into(),

@@ -91,12 +91,7 @@ fn headers(id: &str, headers: &Value) -> Result<Vec<(String, String)>, Refusal> 
 }
 
 /// The body as it would travel alone. With a body goes a content type, and a write other than a DELETE has a body.
-fn body(
-    id: &str,
-    method: &str,
-    headers: &[(String, String)],
-    body: Option<&Value>,
-) -> Result<Vec<u8>, Refusal> {
+fn body(id: &str, method: &str, headers: &[(String, String)], body: Option<&Value>) -> Result<Vec<u8>, Refusal> {
     let has_type = headers.iter().any(|(name, _)| name == "content-type");
     let needs_body = !["GET", "DELETE"].contains(&method);
     match body {
@@ -119,7 +114,8 @@ fn dependencies(id: &str, list: &Value, places: &HashMap<String, usize>) -> Resu
 fn sorted(items: Vec<Item>) -> Result<Vec<Item>, Refusal> {
     let mut order: Vec<usize> = Vec::with_capacity(items.len());
     while order.len() < items.len() {
-        let ready = |place: &usize| !order.contains(place) && items[*place].after.iter().all(|before| order.contains(before));
+        let ready =
+            |place: &usize| !order.contains(place) && items[*place].after.iter().all(|before| order.contains(before));
         let next = (0..items.len()).find(ready);
         order.push(next.ok_or_else(|| invalid("The dependencies of the batch requests form a cycle."))?);
     }

@@ -36,12 +36,7 @@ pub(super) fn answer(site: &Site, throttle: &Throttle, call: &Call, authorizatio
     answer.with_headers([("content-type", kind.to_owned())].into_iter().chain(version))
 }
 
-fn attempt(
-    site: &Site,
-    throttle: &Throttle,
-    call: &Call,
-    authorization: Option<&str>,
-) -> Result<Answer, Refusal> {
+fn attempt(site: &Site, throttle: &Throttle, call: &Call, authorization: Option<&str>) -> Result<Answer, Refusal> {
     let claims = bearer::check(site, authorization, call.at)?;
     let route = Route::read(&call.path)?;
     if !route.takes(&call.method) {

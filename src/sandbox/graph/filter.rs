@@ -202,7 +202,9 @@ impl Reader<'_> {
             if let Some(collection) = word.strip_suffix("/any") {
                 return self.lambda(collection);
             }
-            return Err(Refusal::unsupported_query(format!("Unsupported or invalid function '{word}' in the query filter.")));
+            return Err(Refusal::unsupported_query(format!(
+                "Unsupported or invalid function '{word}' in the query filter."
+            )));
         }
         let (property, element) = self.property(word)?;
         let operator = self.operator()?;
@@ -325,7 +327,9 @@ fn check_type(property: &str, element: bool, values: &[Value]) -> Result<(), Ref
     if values.iter().all(fits) {
         return Ok(());
     }
-    Err(Refusal::bad_request(format!("Invalid filter clause: A value of another type was found for property '{property}'.")))
+    Err(Refusal::bad_request(format!(
+        "Invalid filter clause: A value of another type was found for property '{property}'."
+    )))
 }
 
 fn filterable(name: &str) -> Result<&'static str, Refusal> {
@@ -433,12 +437,12 @@ mod tests {
 
     #[test]
     fn operators_of_advanced_queries_need_their_parameters() {
-        for (text, operator) in
-            [("mail ne 'x'", "ne"), ("endsWith(mail,'x')", "endsWith"), ("not(mail eq 'x')", "not")]
+        for (text, operator) in [("mail ne 'x'", "ne"), ("endsWith(mail,'x')", "endsWith"), ("not(mail eq 'x')", "not")]
         {
             let refusal = Filter::parse(text, false).unwrap_err();
             assert_eq!(refusal.code, "Request_UnsupportedQuery");
-            let start = format!("Operator '{operator}' is not supported because the required parameters might be missing.");
+            let start =
+                format!("Operator '{operator}' is not supported because the required parameters might be missing.");
             assert!(refusal.message.starts_with(&start), "{}", refusal.message);
         }
         assert!(Filter::parse("mail eq 'x' or startswith(mail,'y') and id in ('z')", false).is_ok());
@@ -449,10 +453,26 @@ mod tests {
         let many = format!("id in ({})", vec!["'x'"; 16].join(","));
         let deep = format!("{}id eq 'x'{}", "(".repeat(5_000), ")".repeat(5_000));
         for text in [
-            "", "id", "id eq", "id eq x", "id eq 'x", "id eq 'x' and", "nope eq 'x'", "aboutMe eq 'x'", "id like 'x'",
-            "proxyAddresses eq 'x'", "mail/any(p:p eq 'x')", "proxyAddresses/any(p:q eq 'x')", "accountEnabled eq 'true'",
-            "id eq true", "contains(displayName,'x')", "id eq 'x' mail eq 'y'", "(id eq 'x'", "startswith(id,true)",
-            many.as_str(), deep.as_str(),
+            "",
+            "id",
+            "id eq",
+            "id eq x",
+            "id eq 'x",
+            "id eq 'x' and",
+            "nope eq 'x'",
+            "aboutMe eq 'x'",
+            "id like 'x'",
+            "proxyAddresses eq 'x'",
+            "mail/any(p:p eq 'x')",
+            "proxyAddresses/any(p:q eq 'x')",
+            "accountEnabled eq 'true'",
+            "id eq true",
+            "contains(displayName,'x')",
+            "id eq 'x' mail eq 'y'",
+            "(id eq 'x'",
+            "startswith(id,true)",
+            many.as_str(),
+            deep.as_str(),
         ] {
             assert!(Filter::parse(text, true).is_err(), "{text}");
         }

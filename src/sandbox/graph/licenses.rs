@@ -39,7 +39,8 @@ impl Desk<'_> {
         let Some(id) = id else {
             return Ok(Answer::json(json!({"@odata.context": context, "value": bodies})));
         };
-        let found = bodies.into_iter().find(|body| body["id"].as_str().is_some_and(|known| known.eq_ignore_ascii_case(id)));
+        let found =
+            bodies.into_iter().find(|body| body["id"].as_str().is_some_and(|known| known.eq_ignore_ascii_case(id)));
         let mut body = found.ok_or_else(|| Refusal::not_found(id))?;
         body["@odata.context"] = json!(format!("{context}/$entity"));
         Ok(Answer::json(body))

@@ -137,11 +137,11 @@ fn parse_reference(reference: &str, graph_url: &str) -> Result<Target, Refusal> 
     let segments: Vec<&str> = path.split('/').collect();
     let [version, collection, key] = segments.as_slice() else { return Err(invalid()) };
     let collection = collection.to_ascii_lowercase();
-    if !["v1.0", "beta"].contains(version) || !["users", "directoryobjects", "contacts"].contains(&collection.as_str()) {
+    if !["v1.0", "beta"].contains(version) || !["users", "directoryobjects", "contacts"].contains(&collection.as_str())
+    {
         return Err(invalid());
     }
-    let id = Uuid::try_parse(key)
-        .map_err(|_| Refusal::bad_request(format!("Invalid object identifier '{key}'.")))?;
+    let id = Uuid::try_parse(key).map_err(|_| Refusal::bad_request(format!("Invalid object identifier '{key}'.")))?;
     Ok(Target { collection, id })
 }
 

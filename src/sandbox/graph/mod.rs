@@ -70,7 +70,10 @@ async fn serve(
         method: method.as_str().to_owned(),
         path: uri.path().to_owned(),
         query: uri.query().unwrap_or_default().to_owned(),
-        headers: headers.iter().filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned()))).collect(),
+        headers: headers
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
+            .collect(),
         body: body.to_vec(),
         id: id.map_or_else(|| fresh_id().to_string(), |Extension(RequestId(id))| id),
         at: now(),

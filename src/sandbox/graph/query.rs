@@ -55,8 +55,9 @@ impl Query {
                 rest.push(pair);
             }
             if seen.contains(&option) {
-                let message =
-                    format!("Query option '${option}' was specified more than once, but it must be specified at most once.");
+                let message = format!(
+                    "Query option '${option}' was specified more than once, but it must be specified at most once."
+                );
                 return Err(Refusal::front(message));
             }
             query.take(&option, form::decode(value), name.starts_with('$'))?;
@@ -128,7 +129,9 @@ fn expand(value: &str) -> Result<Expand, Refusal> {
 fn count_levels(levels: &str) -> Result<u32, Refusal> {
     match levels.parse() {
         Ok(levels @ 1..=MOST_LEVELS) => Ok(levels),
-        _ => Err(Refusal::unsupported_query(format!("Invalid value '{levels}' for $levels. Must be between 1 and 1000."))),
+        _ => Err(Refusal::unsupported_query(format!(
+            "Invalid value '{levels}' for $levels. Must be between 1 and 1000."
+        ))),
     }
 }
 
@@ -138,9 +141,11 @@ fn broken_expand(value: &str) -> Refusal {
 
 /// `$top`, which is also the page size.
 fn top(value: &str) -> Result<usize, Refusal> {
-    let rows: i64 = value
-        .parse()
-        .map_err(|_| Refusal::front(format!("Invalid value '{value}' for $top query option found. A non-negative integer value is expected.")))?;
+    let rows: i64 = value.parse().map_err(|_| {
+        Refusal::front(format!(
+            "Invalid value '{value}' for $top query option found. A non-negative integer value is expected."
+        ))
+    })?;
     match usize::try_from(rows) {
         Ok(rows @ 1..=MOST_ROWS) => Ok(rows),
         _ => Err(Refusal::unsupported_query(format!(
@@ -190,11 +195,19 @@ mod tests {
     #[test]
     fn wrong_options_are_refused_in_graphs_words() {
         for (raw, code, message) in [
-            ("$top=1000", "Request_UnsupportedQuery", "Invalid page size specified: '1000'. Must be between 1 and 999 inclusive."),
+            (
+                "$top=1000",
+                "Request_UnsupportedQuery",
+                "Invalid page size specified: '1000'. Must be between 1 and 999 inclusive.",
+            ),
             ("$top=0", "Request_UnsupportedQuery", "Invalid page size specified: '0'."),
             ("$top=many", "BadRequest", "Invalid value 'many'"),
             ("$skip=5", "Request_BadRequest", "'$skip' is not supported"),
-            ("$select=managr", "BadRequest", "Could not find a property named 'managr' on type 'microsoft.graph.user'."),
+            (
+                "$select=managr",
+                "BadRequest",
+                "Could not find a property named 'managr' on type 'microsoft.graph.user'.",
+            ),
             ("$expand=boss", "BadRequest", "Could not find a property named 'boss'"),
             ("$expand=manager($top=1)", "BadRequest", "Syntax error"),
             ("$expand=memberOf", "NotImplemented", "not yet supported"),

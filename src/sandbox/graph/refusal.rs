@@ -79,7 +79,11 @@ impl Refusal {
     }
 
     pub(super) fn expired_page() -> Self {
-        Self::new(400, "Directory_ExpiredPageToken", "The specified page token value has expired and can no longer be included in your request.")
+        Self::new(
+            400,
+            "Directory_ExpiredPageToken",
+            "The specified page token value has expired and can no longer be included in your request.",
+        )
     }
 
     /// 429 of the identity service, to be waited out for so many seconds.

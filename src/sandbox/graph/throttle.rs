@@ -203,7 +203,12 @@ mod tests {
         let fits = |users| {
             let throttle = throttle();
             let cost = Cost { units: 100, writes: 0 };
-            (0..).take_while(|_| throttle.charge(Uuid::nil(), users, cost, at(0)) != Ruling::Wait(1, "ResourceUnitLimitExceeded")).take(200).count()
+            (0..)
+                .take_while(|_| {
+                    throttle.charge(Uuid::nil(), users, cost, at(0)) != Ruling::Wait(1, "ResourceUnitLimitExceeded")
+                })
+                .take(200)
+                .count()
         };
         assert_eq!((fits(49), fits(50), fits(501)), (35, 50, 80));
     }
