@@ -265,7 +265,9 @@ async fn a_configuration_names_what_the_world_needs() {
     let group = managers["scope"]["group"].as_str().unwrap();
     let members = walk(&sandbox, &format!("/api/v1/groups/{group}/users")).await;
     assert_eq!(members.iter().flatten().count(), 59, "one contractor is outside");
-    sandbox.world().okta().person(managers["canaries"][0].as_str().unwrap());
-    sandbox.world().okta().person(managers["exclude"][0].as_str().unwrap());
+    for key in ["canaries", "exclude"] {
+        let login = managers[key][0].as_str().unwrap();
+        assert_eq!(sandbox.world().okta().person(login).login(), login, "{key}");
+    }
     assert_eq!(table["okta"]["org_url"].as_str(), Some(sandbox.okta_url()));
 }

@@ -56,6 +56,3 @@ fn not_found(key: &str, kind: &str) -> Canned {
 fn answer(result: Answer<Response>) -> Response {
     result.unwrap_or_else(Canned::into_response)
 }
-
-#[cfg(test)]
-mod tests;
