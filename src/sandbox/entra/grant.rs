@@ -101,12 +101,11 @@ impl Office<'_> {
         let Presented { client, secret } = ask.presented()?;
         let app = self.app(&client)?;
         match (&app.secret, secret) {
-            (None, None) => Ok(app),
             (None, Some(_)) => Err(Refusal::secret_of_public_client()),
             (Some(_), None) => Err(Refusal::no_secret()),
             (Some(known), Some(given)) if *known != given => Err(Refusal::wrong_secret(&client)),
             (Some(_), Some(_)) if self.entra.habits.secrets_expired => Err(Refusal::expired_secret(&client)),
-            (Some(_), Some(_)) => Ok(app),
+            (None, None) | (Some(_), Some(_)) => Ok(app),
         }
     }
 

@@ -132,7 +132,7 @@ impl About {
 
     fn refuse(&self, site: &Site, refusal: &Refusal, body: impl Fn(&Refusal, &Trace<'_>) -> Value) -> Response {
         let Self { trace_id, correlation_id } = self;
-        let trace = Trace { trace_id, correlation_id, login_url: &site.login_url, at: now() };
+        let trace = Trace { id: trace_id, correlation_id, login_url: &site.login_url, at: now() };
         self.respond(refusal.status, body(refusal, &trace))
     }
 }

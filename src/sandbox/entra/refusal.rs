@@ -20,7 +20,7 @@ pub(super) struct Refusal {
 
 /// The ids under which Entra would find the refused request again.
 pub(super) struct Trace<'a> {
-    pub(super) trace_id: &'a str,
+    pub(super) id: &'a str,
     pub(super) correlation_id: &'a str,
     /// Where the sign-in service lives, for `error_uri`.
     pub(super) login_url: &'a str,
@@ -186,15 +186,15 @@ impl Refusal {
 
     /// The body as Entra sends it.
     pub(super) fn body(&self, trace: &Trace<'_>) -> Value {
-        let Trace { trace_id, correlation_id, login_url, at } = trace;
+        let Trace { id, correlation_id, login_url, at } = trace;
         let stamp = at.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
         let description = format!(
-            "AADSTS{}: {}\r\nTrace ID: {trace_id}\r\nCorrelation ID: {correlation_id}\r\nTimestamp: {stamp}",
+            "AADSTS{}: {}\r\nTrace ID: {id}\r\nCorrelation ID: {correlation_id}\r\nTimestamp: {stamp}",
             self.number, self.text
         );
         let mut body = json!({
             "error": self.error, "error_description": description, "error_codes": [self.number], "timestamp": stamp,
-            "trace_id": trace_id, "correlation_id": correlation_id,
+            "trace_id": id, "correlation_id": correlation_id,
             "error_uri": format!("{login_url}/error?code={}", self.number),
         });
         if let Some(suberror) = self.suberror {
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn a_refusal_has_the_documented_members_and_types() {
         let at = "2026-09-21T08:15:30.25Z".parse().unwrap();
-        let trace = Trace { trace_id: "t", correlation_id: "c", login_url: "http://127.0.0.1:1", at };
+        let trace = Trace { id: "t", correlation_id: "c", login_url: "http://127.0.0.1:1", at };
         let body = Refusal::wrong_secret("app").body(&trace);
         assert_eq!(body["error"], "invalid_client");
         assert_eq!(body["error_codes"], json!([7_000_215]));
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_step_up_carries_a_claims_challenge_as_text() {
-        let trace = Trace { trace_id: "t", correlation_id: "c", login_url: "", at: Timestamp::UNIX_EPOCH };
+        let trace = Trace { id: "t", correlation_id: "c", login_url: "", at: Timestamp::UNIX_EPOCH };
         let body = Refusal::step_up().body(&trace);
         assert_eq!(body["suberror"], "basic_action");
         let claims: Value = serde_json::from_str(body["claims"].as_str().unwrap()).unwrap();

@@ -45,7 +45,7 @@ fn ask(entra: &Entra, tenant: &str, authorization: Option<&str>, body: &str) -> 
     let office =
         Office { entra, keys: &Keys::new(1), graph_url: "http://127.0.0.1:9", login_url: "http://127.0.0.1:8" };
     let ask = Ask { tenant, authorization, form: form::parse(body), now: Timestamp::UNIX_EPOCH, serial: "7" };
-    let trace = Trace { trace_id: "t", correlation_id: "c", login_url: "", at: Timestamp::UNIX_EPOCH };
+    let trace = Trace { id: "t", correlation_id: "c", login_url: "", at: Timestamp::UNIX_EPOCH };
     office.answer(&ask).map_err(|refusal: Refusal| (refusal.status.as_u16(), refusal.body(&trace)))
 }
 

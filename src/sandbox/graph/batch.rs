@@ -38,7 +38,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Vec<Item>, Refusal> {
     }
     let places = places(requests)?;
     let items: Result<Vec<Item>, Refusal> = requests.iter().map(|request| item(request, &places)).collect();
-    sorted(items?)
+    sorted(&items?)
 }
 
 /// The place of each id. Ids are compared without regard to case.
@@ -111,7 +111,7 @@ fn dependencies(id: &str, list: &Value, places: &HashMap<String, usize>) -> Resu
 }
 
 /// Puts every request behind those it depends on, and otherwise keeps the order.
-fn sorted(items: Vec<Item>) -> Result<Vec<Item>, Refusal> {
+fn sorted(items: &[Item]) -> Result<Vec<Item>, Refusal> {
     let mut order: Vec<usize> = Vec::with_capacity(items.len());
     while order.len() < items.len() {
         let ready =

@@ -1,4 +1,4 @@
-//! `$filter`: the part of OData that Graph knows about users.
+//! `$filter`: the part of `OData` that Graph knows about users.
 //!
 //! `eq`, `ne`, `ge`, `le`, `in`, `startswith`, `endswith`, `any`, `and`, `or`, `not`, parentheses.
 //! Source: <https://learn.microsoft.com/graph/aad-advanced-queries>

@@ -89,7 +89,7 @@ impl Desk<'_> {
             Some(Fault::StaleReads { millis }) => std::time::Duration::from_millis(millis),
             _ => entra.habits.read_lag,
         };
-        let stale_for = SignedDuration::try_from(stale_for).ok().filter(|span| span.is_positive());
+        let stale_for = SignedDuration::try_from(stale_for).ok().filter(SignedDuration::is_positive);
         entra.write_manager(wanted.account, wanted.to, self.call.at, stale_for);
         Ok(Answer::done().noting(Note { write: Some(ManagerWrite { stored: true, ..wanted }) }))
     }

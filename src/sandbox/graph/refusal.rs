@@ -14,12 +14,13 @@ pub(super) struct Refusal {
     pub(super) code: String,
     pub(super) message: String,
     pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) note: Note,
+    /// Boxed, since most refusals are about something else than a write.
+    note: Option<Box<Note>>,
 }
 
 impl Refusal {
     pub(super) fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), message: message.into(), headers: Vec::new(), note: Note::default() }
+        Self { status, code: code.to_owned(), message: message.into(), headers: Vec::new(), note: None }
     }
 
     /// 400 of the directory itself.
@@ -97,14 +98,15 @@ impl Refusal {
     }
 
     pub(super) fn noting(mut self, note: Note) -> Self {
-        self.note = note;
+        self.note = Some(Box::new(note));
         self
     }
 
     /// The answer that carries this refusal.
     pub(super) fn answer(self, call: &Call, lowercase: bool) -> Answer {
         let body = Body::Json(self.body(call, lowercase));
-        Answer { status: self.status, headers: self.headers, body, note: self.note }
+        let note = self.note.map(|note| *note).unwrap_or_default();
+        Answer { status: self.status, headers: self.headers, body, note }
     }
 
     fn body(&self, call: &Call, lowercase: bool) -> Value {

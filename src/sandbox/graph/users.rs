@@ -88,7 +88,7 @@ impl Desk<'_> {
             return Err(Refusal::unsupported_query("$levels is only supported on a single user."));
         }
         let elsewhere = |name: &&str| !account::is_in_listings(name);
-        let selects_elsewhere = query.select.iter().flatten().any(|name| elsewhere(name));
+        let selects_elsewhere = query.select.iter().flatten().any(elsewhere);
         // Searching and sorting exist at the vendor; nothing that runs against the sandbox needs them.
         if selects_elsewhere || query.search.is_some() || query.order_by.is_some() {
             return Err(Refusal::not_implemented());
@@ -190,7 +190,7 @@ impl Desk<'_> {
 /// So many accounts from a row on that pass the filter, and the row of the first one after them.
 fn page<'a>(entra: &'a Entra, filter: Option<&Filter>, start: Row, size: usize) -> (Vec<&'a Account>, Option<Row>) {
     if let Some(found) = by_key(entra, filter) {
-        return (found.into_iter().collect(), None);
+        return (found, None);
     }
     let mut rows = entra.from_row(start).filter(|(_, account)| accepts(filter, account));
     let page: Vec<&Account> = rows.by_ref().take(size).map(|(_, account)| account).collect();
@@ -199,10 +199,10 @@ fn page<'a>(entra: &'a Entra, filter: Option<&Filter>, start: Row, size: usize) 
 }
 
 /// The answer to a filter that names one account by a unique property, without reading them all.
-fn by_key<'a>(entra: &'a Entra, filter: Option<&Filter>) -> Option<Option<&'a Account>> {
+fn by_key<'a>(entra: &'a Entra, filter: Option<&Filter>) -> Option<Vec<&'a Account>> {
     let filter = filter?;
     let key = filter.exact("id").or_else(|| filter.exact("userPrincipalName"))?;
-    Some(entra.find(key).filter(|account| accepts(Some(filter), account)))
+    Some(entra.find(key).filter(|account| accepts(Some(filter), account)).into_iter().collect())
 }
 
 fn accepts(filter: Option<&Filter>, account: &Account) -> bool {
