@@ -56,6 +56,7 @@ async fn lists_over_a_hundred_thousand_runs_and_a_million_changes_take_50_ms() {
         RunFilter { outcome: Some(Outcome::Failed), ..RunFilter::default() },
         RunFilter { job: job(), outcome: Some(Outcome::NeedsHuman), ..RunFilter::default() },
         RunFilter { user: user(), ..RunFilter::default() },
+        RunFilter { user: user(), job: job(), outcome: Some(Outcome::Failed), ..RunFilter::default() },
     ] {
         let start = Instant::now();
         place.history.list_runs(&filter).await.unwrap();
@@ -65,6 +66,7 @@ async fn lists_over_a_hundred_thousand_runs_and_a_million_changes_take_50_ms() {
         ChangeFilter::default(),
         ChangeFilter { job: job(), ..ChangeFilter::default() },
         ChangeFilter { run: Some(RunId::stored("r0000007")), ..ChangeFilter::default() },
+        ChangeFilter { run: Some(RunId::stored("r0000007")), job: job(), ..ChangeFilter::default() },
         ChangeFilter { user: user(), job: job(), ..ChangeFilter::default() },
     ] {
         let start = Instant::now();
