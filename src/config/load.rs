@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use ::config::{Config, Environment, File, FileFormat, Value as Layered, ValueKind};
@@ -33,6 +34,10 @@ pub(super) fn files(path: &Path, report: &mut Report) -> Vec<(PathBuf, String)> 
 fn text_of(path: &Path, report: &mut Report) -> Option<String> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            report.unusable(path, None, "there is no such file; name another by --config or $GRAPHKEEPER_CONFIG");
+            return None;
+        }
         Err(error) => {
             report.unusable(path, None, format!("cannot be read: {error}"));
             return None;
@@ -52,7 +57,7 @@ fn drop_ins(path: &Path, report: &mut Report) -> Vec<PathBuf> {
     let directory = path.with_extension("d");
     let entries = match fs::read_dir(&directory) {
         Ok(entries) => entries,
-        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Vec::new();
         }
         Err(error) => {

@@ -425,7 +425,7 @@ fn a_byte_order_mark_and_dos_line_ends_are_fine() {
 fn files_that_cannot_be_used_are_named() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("gk.toml");
-    assert!(lines(load(&path, &env(&[]))).contains("gk.toml: cannot be read: No such file"));
+    assert!(lines(load(&path, &env(&[]))).contains("gk.toml: there is no such file; name another by --config"));
     fs::write(&path, b"timezone = \"UTC\"\nx = \"\xff\"").unwrap();
     assert!(lines(load(&path, &env(&[]))).contains("gk.toml:2:6: is not UTF-8 text"));
     insta::assert_snapshot!(problems("timezone = \nx = 1 2\n[jobs\n"), @r"

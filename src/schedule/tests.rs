@@ -187,5 +187,6 @@ fn a_timer_that_rings_early_is_not_given_the_same_moment_again() {
 #[test]
 fn a_schedule_is_said_in_words() {
     assert_eq!(Schedule::parse_cron("0 2 * * SUN,WED").unwrap().describe(), "At 02:00, on Sunday and Wednesday");
+    assert_eq!(Schedule::parse_cron("*/30 * * * *").unwrap().describe(), "every 30 minutes");
     assert_eq!(Schedule::every("2 days").unwrap().describe(), "every 2 days");
 }
