@@ -1,5 +1,10 @@
 //! What the whole program promises, in one test binary: a folder per promise would link the program once more each.
+//!
+//! Every test but `floors` drives the real program against a sandbox in the test's own process: [`support::Org`].
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, and the line is in the message")]
 
 mod floors;
+mod support;
+
+mod managers;
