@@ -176,8 +176,9 @@ pub struct Planner<'a> {
     relinked: Vec<Relinked>,
     excluded: Excluded,
     looked_up: Option<&'a People>,
-    /// Whom the references of people who may be written mean, those who left not yet asked. In the order of the listing.
-    meant: Vec<Meant>,
+    /// Whom the references of people who may be written mean, those who left not yet asked; of the others, why they may
+    /// not. In the order of the listing.
+    meant: Vec<Result<Meant, Reason>>,
 }
 
 /// What a judgement comes to, before cycles are looked for.
@@ -197,8 +198,8 @@ impl<'a> Planner<'a> {
         let meant = Vec::with_capacity(input.people.len());
         let mut planner = Self { input, accounts, resolver, seats, relinked, excluded, looked_up: None, meant };
         for (ix, person) in input.people.iter() {
-            let meant = planner.ours(ix).map(|_| planner.resolver.resolve_live(person, &planner.accounts).0);
-            planner.meant.push(meant.unwrap_or(Meant::NotGiven));
+            let ours = planner.ours(ix);
+            planner.meant.push(ours.map(|_| planner.resolver.resolve_live(person, &planner.accounts).0));
         }
         planner
     }
@@ -208,7 +209,7 @@ impl<'a> Planner<'a> {
     pub fn unresolved(&self) -> Vec<Lookup> {
         let mut lookups = Vec::new();
         for (ix, person) in self.input.people.iter() {
-            if self.meant[ix.0 as usize] != Meant::Nobody {
+            if self.meant[ix.0 as usize] != Ok(Meant::Nobody) {
                 continue;
             }
             let given = self.resolver.values(person).filter(|(_, value)| !value.is_empty() && !is_placeholder(value));
@@ -234,7 +235,7 @@ impl<'a> Planner<'a> {
         plan.tally.with_reference = with_reference(self.input.people, self.input.policy);
         for (ix, _) in self.input.people.iter() {
             let Judgement { verdict, change } = self.judge(ix);
-            plan.tally.in_scope += u64::from(self.is_in_scope(ix));
+            plan.tally.in_scope += u64::from(is_in_scope(verdict.reason));
             plan.verdicts.push(verdict);
             plan.changes.extend(change);
         }
@@ -294,11 +295,6 @@ impl<'a> Planner<'a> {
         found.filter_map(|((ix, _), seat)| Some((ix, seat.account()?))).collect()
     }
 
-    /// Whether the job may write this person, as far as Okta's side goes.
-    fn is_in_scope(&self, ix: PersonIx) -> bool {
-        self.listed_as_ours(ix).is_ok()
-    }
-
     fn listed_as_ours(&self, ix: PersonIx) -> Result<(), Reason> {
         let person = self.input.people.get(ix);
         match person.status() {
@@ -343,12 +339,13 @@ impl<'a> Planner<'a> {
     fn judge(&self, ix: PersonIx) -> Judgement {
         let left =
             |reason, account, manager| Judgement { verdict: Verdict::new(reason, account, manager), change: None };
-        let account = match self.ours(ix) {
-            Ok(account) => account,
-            Err(reason) => return left(reason, self.seats[ix.0 as usize].found(), None),
+        let seat = self.seats[ix.0 as usize];
+        let (meant, account) = match (self.meant[ix.0 as usize], seat.account()) {
+            (Ok(meant), Some(account)) => (meant, account),
+            (meant, _) => return left(meant.err().unwrap_or(Reason::NoAccount), seat.found(), None),
         };
         let from = self.observed(account);
-        let to = match self.desired(ix, account, from) {
+        let to = match self.desired(ix, meant, account, from) {
             Ok(to) => to,
             Err((reason, manager)) => return left(reason, Some(account), manager),
         };
@@ -406,11 +403,12 @@ impl<'a> Planner<'a> {
     fn desired(
         &self,
         ix: PersonIx,
+        meant: Meant,
         account: AccountIx,
         observed: Option<AccountId>,
     ) -> Result<Option<AccountIx>, (Reason, Option<AccountIx>)> {
         let clears = observed.is_some() && self.input.policy.when_empty == WhenEmpty::Clear;
-        let meant = match self.meant[ix.0 as usize] {
+        let meant = match meant {
             Meant::Nobody => self.resolver.resolve_departed(self.input.people.get(ix)).0,
             meant => meant,
         };
@@ -491,6 +489,11 @@ impl<'a> Planner<'a> {
         add_id(&mut digest, verdict.manager().map(|manager| self.input.accounts.get(manager).id()));
         digest.finish()
     }
+}
+
+/// Whether a verdict is on a person whom the job may write, as far as Okta's side goes.
+const fn is_in_scope(reason: Reason) -> bool {
+    !matches!(reason, Reason::UnknownStatus | Reason::InactiveInOkta | Reason::OutOfScope | Reason::Excluded)
 }
 
 /// Counts what is planned and why people are left alone.
