@@ -1,3 +1,7 @@
 //! Parses the arguments, runs the command, leaves with its exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    graphkeeper::cli::main()
+}

@@ -1,11 +1,12 @@
 //! Why there is no token, and whose turn it is.
 
+use crate::auth::refusal::{self, Known};
 use crate::http::HttpError;
 
 /// Who has to act on a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Somebody has to sign in, consent, or ask for a permission.
+    /// Somebody has to sign in, consent, or lift a policy.
     NeedsHuman,
     /// The configuration, the app registration or the tenant is not as the program was told.
     Misconfigured,
@@ -16,35 +17,36 @@ pub enum Class {
 /// No token.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
-    /// The sign-in service said no.
-    #[error("{identity} was not signed in: {summary}{}", trace(trace_id.as_deref()))]
+    /// The sign-in service said no. `description` is its own first line, which begins with the AADSTS number.
+    #[error("Entra refused to sign in {identity}: {error}: {description}{}", trace(trace_id.as_deref()))]
     Refused {
         identity: &'static str,
-        summary: String,
         error: String,
+        description: String,
         aadsts: Option<u32>,
         status: u16,
         trace_id: Option<String>,
-        class: Class,
     },
-    #[error("{identity} was not signed in")]
+    #[error("{identity} could not be signed in")]
     Unreachable {
         identity: &'static str,
         #[source]
         source: HttpError,
     },
-    #[error("nobody has signed in yet: there is no refresh token for client {client_id} in tenant {tenant}")]
+    #[error("nobody has signed in yet for client {client_id} in tenant {tenant}: there is no refresh token")]
     NoRefreshToken { tenant: String, client_id: String },
-    #[error("the stored refresh token {path} could not be {what}")]
+    #[error("the refresh token in {path} could not be {what}")]
     Store {
         path: String,
         what: &'static str,
         #[source]
         source: std::io::Error,
     },
-    #[error("another process has been renewing the sign-in for {seconds} seconds (lock {path})")]
+    #[error("{path} is not a refresh token that this program stored: {reason}")]
+    Unreadable { path: String, reason: String },
+    #[error("another process has held the lock {path} for {seconds} seconds")]
     Locked { path: String, seconds: u64 },
-    #[error("the configured {what} of {identity} cannot be sent: it holds a line break or another control character")]
+    #[error("the {what} of {identity} holds a line break or another character that cannot be sent")]
     Unsendable { identity: &'static str, what: &'static str },
 }
 
@@ -56,11 +58,28 @@ impl AuthError {
     /// Who has to act.
     #[must_use]
     pub fn class(&self) -> Class {
-        unimplemented!()
+        match self {
+            Self::Refused { error, aadsts, status, .. } => refusal::judge(error, *aadsts, *status).class,
+            Self::NoRefreshToken { .. } => Class::NeedsHuman,
+            Self::Unsendable { .. } | Self::Unreadable { .. } | Self::Store { .. } => Class::Misconfigured,
+            Self::Unreachable { .. } | Self::Locked { .. } => Class::Retry,
+        }
     }
+
     /// What an operator can do about it, where we know.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
-        unimplemented!()
+        match self {
+            Self::Refused { error, aadsts, status, .. } => {
+                let Known { hint, .. } = refusal::judge(error, *aadsts, *status);
+                Some(hint).filter(|hint| !hint.is_empty())
+            }
+            Self::Unreachable { source, .. } => source.hint(),
+            Self::NoRefreshToken { .. } => Some("put a first refresh token where `entra.user.refresh_token` points"),
+            Self::Store { .. } => Some("the state directory must be writable by the user that runs graphkeeper"),
+            Self::Unreadable { .. } => Some("move the file away; the configured first refresh token is then used"),
+            Self::Locked { .. } => Some("look for a graphkeeper that hangs, or a file system without locks"),
+            Self::Unsendable { .. } => Some("look for a stray line break in the secret"),
+        }
     }
 }

@@ -3,8 +3,11 @@
 pub mod authorizer;
 pub mod claims;
 pub mod error;
+mod refusal;
 mod signin;
-pub mod store;
+mod store;
+#[cfg(test)]
+mod tests;
 
 pub use authorizer::{Authorizer, EntraApp, EntraUser, SecretStyle, SendError};
 pub use claims::Granted;

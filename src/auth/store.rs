@@ -1,1 +1,200 @@
-//! The rotated refresh token on disk.
+//! The rotated refresh token on disk: one small file, replaced whole, readable by its owner alone.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::auth::error::AuthError;
+use crate::secret::Secret;
+
+/// How long another process may hold the lock: longer than a refresh with its retries takes.
+const LOCK_PATIENCE: Duration = Duration::from_mins(1);
+
+/// The only layout there has been so far.
+const VERSION: u32 = 1;
+
+/// What is stored.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) tenant: String,
+    pub(super) client_id: String,
+    pub(super) refresh_token: Secret,
+    /// The one before, kept until the next rotation shows that this one works.
+    pub(super) previous: Option<Secret>,
+    pub(super) obtained_at: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Layout {
+    version: u32,
+    tenant: String,
+    client_id: String,
+    refresh_token: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    previous: Option<String>,
+    obtained_at: Timestamp,
+}
+
+/// The place of one identity's refresh token.
+#[derive(Clone, Debug)]
+pub(super) struct Store {
+    directory: PathBuf,
+}
+
+/// Keeps other processes out while it lives. The kernel lets go when the process dies.
+#[derive(Debug)]
+pub(super) struct Held {
+    _file: File,
+}
+
+impl Store {
+    pub(super) fn new(directory: PathBuf) -> Self {
+        Self { directory }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.directory.join("entra-user.json")
+    }
+
+    /// Waits until no other process renews this identity. Blocks.
+    pub(super) fn lock(&self) -> Result<Held, AuthError> {
+        self.lock_within(LOCK_PATIENCE)
+    }
+
+    fn lock_within(&self, patience: Duration) -> Result<Held, AuthError> {
+        let path = self.directory.join("entra-user.lock");
+        let failed = |source| store_error(&path, "locked", source);
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.directory).map_err(failed)?;
+        let file =
+            OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
+        let start = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Held { _file: file }),
+                Err(TryLockError::Error(source)) => return Err(failed(source)),
+                Err(TryLockError::WouldBlock) if start.elapsed() >= patience => {
+                    return Err(AuthError::Locked { path: path.display().to_string(), seconds: patience.as_secs() });
+                }
+                Err(TryLockError::WouldBlock) => sleep(Duration::from_millis(50)),
+            }
+        }
+    }
+
+    /// What is stored, if anything.
+    pub(super) fn read(&self) -> Result<Option<Stored>, AuthError> {
+        let path = self.file();
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(store_error(&path, "read", source)),
+        };
+        let unreadable = |reason: String| AuthError::Unreadable { path: path.display().to_string(), reason };
+        // No more of serde's words than the place: they may quote the token.
+        let layout: Layout = serde_json::from_slice(&text)
+            .map_err(|e| unreadable(format!("no valid content at line {} column {}", e.line(), e.column())))?;
+        if layout.version != VERSION {
+            return Err(unreadable(format!("version {} and not {VERSION}", layout.version)));
+        }
+        Ok(Some(Stored {
+            tenant: layout.tenant,
+            client_id: layout.client_id,
+            refresh_token: Secret::new(layout.refresh_token),
+            previous: layout.previous.map(Secret::new),
+            obtained_at: layout.obtained_at,
+        }))
+    }
+
+    /// Replaces what is stored. When this returns, a power cut leaves the new one; before, the old one.
+    pub(super) fn write(&self, stored: &Stored) -> Result<(), AuthError> {
+        let layout = Layout {
+            version: VERSION,
+            tenant: stored.tenant.clone(),
+            client_id: stored.client_id.clone(),
+            refresh_token: stored.refresh_token.expose().to_owned(),
+            previous: stored.previous.as_ref().map(|token| token.expose().to_owned()),
+            obtained_at: stored.obtained_at,
+        };
+        let text = serde_json::to_vec_pretty(&layout).expect("text and a moment are JSON");
+        self.replace(&text).map_err(|source| store_error(&self.file(), "stored", source))
+    }
+
+    fn replace(&self, text: &[u8]) -> io::Result<()> {
+        let new = self.directory.join("entra-user.json.new");
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // Made anew, so that the mode holds from the first byte on.
+        let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&new)?;
+        file.write_all(text)?;
+        file.sync_all()?;
+        fs::rename(&new, self.file())?;
+        File::open(&self.directory)?.sync_all()
+    }
+}
+
+fn store_error(path: &Path, what: &'static str, source: io::Error) -> AuthError {
+    AuthError::Store { path: path.display().to_string(), what, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn stored(token: &str) -> Stored {
+        Stored {
+            tenant: "t".into(),
+            client_id: "c".into(),
+            refresh_token: Secret::new(token.into()),
+            previous: Some(Secret::new("before".into())),
+            obtained_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn what_is_stored_is_read_back_and_only_the_owner_may() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::new(directory.path().join("identity"));
+        let _held = store.lock().unwrap();
+        assert!(store.read().unwrap().is_none());
+        store.write(&stored("one")).unwrap();
+        store.write(&stored("two")).unwrap();
+        let read = store.read().unwrap().unwrap();
+        assert_eq!((read.refresh_token.expose(), read.previous.unwrap().expose()), ("two", "before"));
+        let mode = fs::metadata(store.file()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(fs::metadata(directory.path().join("identity")).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_file_that_is_not_ours_is_named_and_never_quoted() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::new(directory.path().to_owned());
+        for text in [
+            r#"{"version":1,"refresh_token":7"#,
+            r#""hush""#,
+            r#"{"version":9,"tenant":"t","client_id":"c","refresh_token":"hush","obtained_at":"2026-01-01T00:00:00Z"}"#,
+        ] {
+            fs::write(store.file(), text).unwrap();
+            let error = store.read().unwrap_err().to_string();
+            assert!(error.contains("entra-user.json") && !error.contains("hush"), "{error}");
+        }
+    }
+
+    #[test]
+    fn two_do_not_hold_the_lock_and_waiting_for_it_ends() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::new(directory.path().to_owned());
+        let held = store.lock().unwrap();
+        assert!(matches!(store.lock_within(Duration::ZERO), Err(AuthError::Locked { .. })));
+        drop(held);
+        assert!(store.lock_within(Duration::ZERO).is_ok());
+    }
+}

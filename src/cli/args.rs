@@ -47,7 +47,7 @@ pub struct Global {
     /// Short for --output json
     #[arg(long, global = true)]
     pub json: bool,
-    /// How log lines look; their level is set by GRAPHKEEPER_LOG (error, warn, info, debug)
+    /// How log lines look; their level is set by `GRAPHKEEPER_LOG` (error, warn, info, debug)
     #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t, env = "GRAPHKEEPER_LOG_FORMAT")]
     pub log: LogChoice,
 }
@@ -79,6 +79,7 @@ pub enum LogChoice {
 }
 
 #[derive(Clone, Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one, made once")]
 pub enum Command {
     /// Show the whole program at work on made-up tenants; nothing to configure
     #[cfg(feature = "sandbox")]
@@ -173,7 +174,7 @@ pub struct World {
     /// How many people to make up [default: 120]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(12..=1_000_000), conflicts_with = "org")]
     pub people: Option<u32>,
-    /// Take the people from a CSV with the columns login,email,display_name,manager
+    /// Take the people from a CSV with the columns `login,email,display_name,manager`
     #[arg(long, value_name = "FILE")]
     pub org: Option<PathBuf>,
     /// How much the two sides differ at first, as sets,changes,clears in percent, such as 1,1,0.1; or none
@@ -324,4 +325,55 @@ fn parked(text: &str) -> Result<Reason, String> {
 
 fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
     words.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(std::iter::once("graphkeeper").chain(line.split(' ')))
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_stand_before_or_after_the_subcommand() {
+        for line in ["--config x --json history show 7f3k", "history show 7f3k --json --config x"] {
+            let global = parse(line).unwrap().global;
+            assert_eq!((global.format(), global.config), (OutputFormat::Json, PathBuf::from("x")));
+        }
+        assert_eq!(parse("jobs --output csv").unwrap().global.format(), OutputFormat::Csv);
+    }
+
+    #[test]
+    fn what_does_not_belong_together_is_refused() {
+        for line in [
+            "release",
+            "release --job managers",
+            "release --reason blocked",
+            "release --job managers --reason agreed",
+            "history --outcome good",
+            "history --limit 0",
+            "history --since yesterday",
+            "history licenses --at 2026-01-01 --diff 2026-01-01 2026-02-01",
+            "approve p1 --max-age 5",
+            "frobnicate",
+        ] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), i32::from(crate::cli::exit::USAGE), "{line}");
+        }
+        for line in [
+            "release ana",
+            "release ana bo --job managers",
+            "release --job managers --reason blocked",
+            "history --limit 5",
+        ] {
+            assert!(parse(line).is_ok(), "{line}");
+        }
+    }
 }

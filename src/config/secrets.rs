@@ -53,6 +53,18 @@ impl SecretError {
     }
 }
 
+impl SecretError {
+    /// Whether the service, as another user with other variables, may well have the secret all the same.
+    #[must_use]
+    pub fn may_be_there_for_the_service(&self) -> bool {
+        match self {
+            Self::NotSet { .. } | Self::NoCredentials { .. } => true,
+            Self::Unreadable { source, .. } => source.kind() == io::ErrorKind::PermissionDenied,
+            Self::WorldReadable { .. } | Self::NotText { .. } | Self::Empty { .. } => false,
+        }
+    }
+}
+
 impl SecretRef {
     /// Fetches the secret. A file is read anew on every call, so that a replaced secret takes effect.
     ///

@@ -7,12 +7,12 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use url::Url;
 
-use crate::config::pending::Brake;
-use crate::config::pending::Percent;
-use crate::config::pending::Policy;
-use crate::config::problem::Problem;
-use crate::config::secrets::SecretRef;
+use crate::config::problem::{Origin, Problem};
+use crate::config::secrets::{SecretError, SecretRef};
 use crate::domain::run::{JobKind, Mode};
+use crate::reconcile::brake::Brake;
+use crate::reconcile::percent::Percent;
+use crate::reconcile::policy::Policy;
 use crate::schedule::Schedule;
 
 /// A whole configuration that holds together.
@@ -28,12 +28,38 @@ pub struct Settings {
     pub entra: EntraSettings,
     /// By name.
     pub jobs: BTreeMap<String, JobSettings>,
+    /// Every secret that is referred to.
+    pub secrets: Vec<NamedSecret>,
     /// What is allowed and yet worth a second look.
     pub warnings: Vec<Problem>,
     /// The files that were read, in the order in which later ones override earlier ones.
     pub files: Vec<PathBuf>,
     /// Twelve hexadecimal digits that change when the effective configuration does. Holds no secret: those are references.
     pub fingerprint: String,
+}
+
+/// A secret's place, and the key that names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedSecret {
+    pub key: String,
+    pub origin: Origin,
+    pub secret: SecretRef,
+}
+
+impl NamedSecret {
+    /// Why the secret cannot be had here and now, if it cannot. `true` beside it: the service may well have it.
+    #[must_use]
+    pub fn problem(&self, env: &[(String, String)]) -> Option<(Problem, bool)> {
+        let error = self.secret.read(env).err()?;
+        let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+        let cause = match &error {
+            SecretError::Unreadable { source, .. } => format!(": {source}"),
+            _ => String::new(),
+        };
+        let message = format!("{error}{cause}{hint}");
+        let problem = Problem { origin: self.origin.clone(), key: self.key.clone(), message, suggestion: None };
+        Some((problem, error.may_be_there_for_the_service()))
+    }
 }
 
 /// A time zone and the name by which it was asked for.

@@ -14,6 +14,8 @@ mod systemd;
 #[cfg(test)]
 mod testing;
 
+use std::fmt;
+
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::moment::Disposition;
@@ -25,7 +27,7 @@ pub use serve::serve;
 pub use signals::{Signal, listen};
 
 /// What the service asks of the rest of the program.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Hooks<R, L> {
     /// `Fn(Firing) -> impl Future<Output = Ended>`: carries a run out, in a task of its own. A panic ends that run alone.
     pub run: R,
@@ -63,6 +65,18 @@ pub enum ExitReason {
     GraceOver { running: usize },
     /// It was asked twice while these many runs were going on.
     Aborted { running: usize },
+}
+
+impl fmt::Display for ExitReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Drained => f.write_str("every run ended by itself"),
+            Self::GraceOver { running } => {
+                write!(f, "{running} of the runs did not end within the grace and were cut off")
+            }
+            Self::Aborted { running } => write!(f, "asked twice; {running} of the runs were cut off"),
+        }
+    }
 }
 
 /// The service cannot serve.

@@ -259,8 +259,10 @@ impl DataStore<JobStoredData> for Store {
         answer(self.lock().by_id.get(&id).and_then(|plan| plan.stored.clone()))
     }
 
-    /// Keeps the crate's data for a job that has a plan; its own idea of the next tick is never read.
+    /// Keeps the crate's data for a job that has a plan; its own idea of the next tick is never read, and without the
+    /// dummy pattern it does not even compute one.
     fn add_or_update(&mut self, data: JobStoredData) -> Answer<()> {
+        let data = JobStoredData { job: None, ..data };
         let planned =
             data.id.map(Uuid::from).and_then(|id| self.lock().by_id.get_mut(&id).map(|plan| plan.stored = Some(data)));
         if planned.is_none() {

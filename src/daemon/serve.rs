@@ -65,13 +65,14 @@ where
     service.ready();
     loop {
         tokio::select! {
-            Some(fired) = fired.recv() => service.begin(fired),
-            Some(joined) = service.runs.join_next_with_id() => service.end(joined),
+            biased; // a run that has ended is noted before the next moment of its job is looked at
             Some(signal) = signals.recv() => match signal {
                 Signal::Stop => break,
                 Signal::Reload => warn!("SIGHUP was ignored: the configuration is read at start only"),
             },
             () = next_beat(&mut beat) => service.beat(),
+            Some(joined) = service.runs.join_next_with_id() => service.end(joined),
+            Some(fired) = fired.recv() => service.begin(fired),
         }
         service.tell_status();
     }
@@ -136,6 +137,7 @@ struct Service<R> {
     runs: JoinSet<Ended>,
     open: HashMap<Id, Open>,
     stop: CancellationToken,
+    grace: Duration,
 }
 
 impl<R, RunFuture> Service<R>
@@ -153,6 +155,7 @@ where
             runs: JoinSet::new(),
             open: HashMap::new(),
             stop: CancellationToken::new(),
+            grace: GRACE,
         }
     }
 
@@ -230,11 +233,11 @@ where
         jobs
     }
 
-    /// Lets the runs end, within [`GRACE`] or until a second stop. Moments that still wait are not taken up: they have
+    /// Lets the runs end, within the grace or until a second stop. Moments that still wait are not taken up: they have
     /// no row in the ledger, and the next start finds them missed.
     async fn drain(mut self, signals: &mut mpsc::Receiver<Signal>, beat: &mut Option<Interval>) -> ExitReason {
-        let deadline = Instant::now() + GRACE;
-        self.manager.stopping(format!("stopping; running: {}", self.running().join(", ")));
+        let deadline = Instant::now() + self.grace;
+        self.manager.stopping(systemd::stopping(&self.running()));
         info!(running = self.open.len(), "stopping: runs finish the call in hand");
         self.scheduler.stop().await;
         self.stop.cancel();
@@ -246,7 +249,7 @@ where
                 },
                 () = second_stop(signals) => break ExitReason::Aborted { running: self.open.len() },
                 () = tokio::time::sleep_until(deadline) => break ExitReason::GraceOver { running: self.open.len() },
-                () = next_beat(beat) => self.beat(),
+                () = next_beat(beat) => systemd::beat(), // the trigger is silent on purpose
             }
         };
         for open in self.open.values() {
@@ -256,7 +259,7 @@ where
         if !self.ledger.flush(LAST_WORDS).await {
             warn!("the last scheduled moments were not recorded in time");
         }
-        info!("stopped: {reason:?}");
+        info!("stopped: {reason}");
         reason
     }
 }

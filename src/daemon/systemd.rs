@@ -29,6 +29,11 @@ pub(super) fn status(next: Option<&Next>, running: &[Arc<str>]) -> String {
     if running.is_empty() { next } else { format!("running: {}; {next}", running.join(", ")) }
 }
 
+/// The same line once the service was asked to stop.
+pub(super) fn stopping(running: &[Arc<str>]) -> String {
+    if running.is_empty() { "stopping".to_owned() } else { format!("stopping; waiting for {}", running.join(", ")) }
+}
+
 /// The service manager, as the serve loop speaks to it.
 #[derive(Debug, Default)]
 pub(super) struct ServiceManager {
@@ -89,5 +94,7 @@ mod tests {
             "running: keepalive, licenses; next run: managers at Sun 2026-11-22 02:00:00 EST"
         );
         assert_eq!(status(None, &[]), "no run is scheduled");
+        assert_eq!(stopping(&["keepalive".into(), "licenses".into()]), "stopping; waiting for keepalive, licenses");
+        assert_eq!(stopping(&[]), "stopping");
     }
 }

@@ -4,6 +4,7 @@
 //! attribute costs 24 bytes before its first letter; a [`Span`] costs eight.
 
 use crate::domain::identity::{AccountId, PersonStatus};
+use crate::domain::index::{Index, hash_exact, hash_id};
 
 /// A piece of text in a [`Text`]. Meaningless with any other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,6 +31,11 @@ impl Text {
         let start = span.start as usize;
         &self.buffer[start..start + span.len as usize]
     }
+}
+
+/// How many rows there are, as they are counted here.
+fn row_count(rows: usize) -> u32 {
+    u32::try_from(rows).expect("fewer than 4 billion rows")
 }
 
 /// A person as Okta sent it, on the way into [`People`].
@@ -62,7 +68,7 @@ pub struct People {
     text: Text,
     rows: Vec<PersonRow>,
     values: Vec<Span>,
-    by_id: Vec<u32>,
+    by_id: Index,
 }
 
 impl People {
@@ -117,14 +123,9 @@ impl People {
     /// Ends the reading: people listed twice (a listing is no snapshot) are kept once, in the order of their first
     /// appearance. Returns how many rows were dropped. Must be called before [`People::find`].
     pub fn seal(&mut self) -> usize {
-        let mut order: Vec<u32> = (0..u32::try_from(self.rows.len()).expect("fewer than 4 billion people")).collect();
-        order.sort_by(|a, b| self.id_at(*a).cmp(self.id_at(*b)).then(a.cmp(b)));
-        let mut keep = vec![true; self.rows.len()];
-        for pair in order.windows(2) {
-            if self.id_at(pair[0]) == self.id_at(pair[1]) {
-                keep[pair[1] as usize] = false;
-            }
-        }
+        self.by_id = self.index();
+        let keep: Vec<bool> =
+            (0..row_count(self.rows.len())).map(|row| self.first(self.id_at(row)) == Some(row)).collect();
         let dropped = keep.iter().filter(|kept| !**kept).count();
         if dropped > 0 {
             let width = self.columns.len();
@@ -138,11 +139,18 @@ impl People {
                 cell += 1;
                 keep[(cell - 1) / width]
             });
-            order = (0..u32::try_from(self.rows.len()).expect("counted above")).collect();
-            order.sort_by(|a, b| self.id_at(*a).cmp(self.id_at(*b)));
+            self.by_id = self.index();
         }
-        self.by_id = order;
         dropped
+    }
+
+    fn index(&self) -> Index {
+        Index::build((0..row_count(self.rows.len())).map(|row| (hash_exact(self.id_at(row)), 0, row)))
+    }
+
+    /// The first row with this id.
+    fn first(&self, id: &str) -> Option<u32> {
+        self.by_id.find(hash_exact(id)).find(|row| self.id_at(*row) == id)
     }
 
     fn id_at(&self, row: u32) -> &str {
@@ -176,8 +184,7 @@ impl People {
     /// The person with this Okta id, once the listing is sealed.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<PersonIx> {
-        let found = self.by_id.binary_search_by(|row| self.id_at(*row).cmp(id)).ok()?;
-        Some(PersonIx(self.by_id[found]))
+        self.first(id).map(PersonIx)
     }
 }
 
@@ -249,7 +256,7 @@ pub struct Accounts {
     text: Text,
     rows: Vec<AccountRow>,
     proxies: Vec<Span>,
-    by_id: Vec<u32>,
+    by_id: Index,
 }
 
 impl Accounts {
@@ -298,14 +305,9 @@ impl Accounts {
     /// Ends the reading: accounts listed twice are kept once. Returns how many rows were dropped. Must be called before
     /// [`Accounts::find`].
     pub fn seal(&mut self) -> usize {
-        let mut order: Vec<u32> = (0..u32::try_from(self.rows.len()).expect("fewer than 4 billion accounts")).collect();
-        order.sort_by_key(|row| (self.rows[*row as usize].id, *row));
-        let mut keep = vec![true; self.rows.len()];
-        for pair in order.windows(2) {
-            if self.rows[pair[0] as usize].id == self.rows[pair[1] as usize].id {
-                keep[pair[1] as usize] = false;
-            }
-        }
+        self.by_id = self.index();
+        let keep: Vec<bool> =
+            (0_u32..).zip(&self.rows).map(|(row, account)| self.first(account.id) == Some(row)).collect();
         let dropped = keep.iter().filter(|kept| !**kept).count();
         if dropped > 0 {
             let mut index = 0;
@@ -313,11 +315,18 @@ impl Accounts {
                 index += 1;
                 keep[index - 1]
             });
-            order = (0..u32::try_from(self.rows.len()).expect("counted above")).collect();
-            order.sort_by_key(|row| self.rows[*row as usize].id);
+            self.by_id = self.index();
         }
-        self.by_id = order;
         dropped
+    }
+
+    fn index(&self) -> Index {
+        Index::build((0_u32..).zip(&self.rows).map(|(row, account)| (hash_id(account.id.as_uuid()), 0, row)))
+    }
+
+    /// The first row with this id.
+    fn first(&self, id: AccountId) -> Option<u32> {
+        self.by_id.find(hash_id(id.as_uuid())).find(|row| self.rows[*row as usize].id == id)
     }
 
     #[must_use]
@@ -347,8 +356,7 @@ impl Accounts {
     /// The account with this object id, once the listing is sealed.
     #[must_use]
     pub fn find(&self, id: AccountId) -> Option<AccountIx> {
-        let found = self.by_id.binary_search_by_key(&id, |row| self.rows[*row as usize].id).ok()?;
-        Some(AccountIx(self.by_id[found]))
+        self.first(id).map(AccountIx)
     }
 }
 

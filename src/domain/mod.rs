@@ -5,5 +5,6 @@
 pub mod decision;
 pub mod directory;
 pub mod identity;
+pub(crate) mod index;
 pub mod moment;
 pub mod run;

@@ -1,37 +1,97 @@
 //! Accounts: listed, counted, found.
 
-use futures_util::stream::BoxStream;
-
-use crate::graph::client::GraphClient;
+use crate::graph::client::{GraphClient, Identity};
 use crate::graph::error::GraphError;
-use crate::graph::wire::Account;
+use crate::graph::paging::Pages;
+use crate::graph::paths;
+use crate::graph::wire::{Account, RawAccount, admit};
+use crate::http::Draft;
+use crate::http::StatusCode;
 
-/// A step of a listing.
-#[derive(Debug)]
-pub enum Page<T> {
-    Items(Vec<T>),
-    /// The page token died and the listing began again: what was collected so far is to be dropped.
-    Restarted,
-}
+/// What is read of each account, whatever the rules.
+const ALWAYS: &str = "id,userPrincipalName,accountEnabled,userType,onPremisesSyncEnabled";
 
-/// The pages of a listing, fetched as they are asked for.
-pub type Pages<T> = BoxStream<'static, Result<Page<T>, GraphError>>;
+/// What is read of a single account.
+const EVERYTHING: &str = "id,userPrincipalName,accountEnabled,userType,onPremisesSyncEnabled,displayName,mail,\
+                          proxyAddresses,employeeId,onPremisesImmutableId";
+
+const MANAGER: (&str, &str) = ("$expand", "manager($select=id)");
 
 impl GraphClient {
     /// All accounts with their managers. `properties` are Graph's names of what else is needed: `mail`, `proxyAddresses`,
-    /// `employeeId`, `onPremisesImmutableId` (`id` and `userPrincipalName` are always read).
+    /// `employeeId`, `onPremisesImmutableId`.
+    ///
+    /// `GET /users?$select&$expand=manager&$top=999`. Needs `User.Read.All`. May lag behind recent writes.
+    /// Source: <https://learn.microsoft.com/graph/api/user-list>
+    #[must_use]
     pub fn list_accounts(&self, properties: &[&str]) -> Pages<Account> {
-        unimplemented!()
+        let more = properties.iter().filter(|name| !ALWAYS.split(',').any(|known| known == **name));
+        let select = more.fold(ALWAYS.to_owned(), |select, name| format!("{select},{name}"));
+        let first = self.at(&["users"], &[("$select", &select), MANAGER, ("$top", "999")]);
+        self.pages::<RawAccount>(Identity::App, "/users", first)
     }
+
+    /// How many accounts there are.
+    ///
+    /// `GET /users/$count` from the directory's index, text/plain. Needs `User.Read.All`.
+    ///
+    /// # Errors
+    ///
+    /// [`GraphError`]; also when the answer is not a number.
     pub async fn count_accounts(&self) -> Result<u64, GraphError> {
-        unimplemented!()
+        let mut call = Self::get(self.at(&["users", "$count"], &[]), "/users/$count");
+        call.json = false;
+        let answer = self.read_index(Identity::App, call).await?;
+        let text = String::from_utf8_lossy(&answer.body);
+        text.trim_start_matches('\u{feff}').trim().parse().map_err(|_| GraphError::Record {
+            path: answer.path.clone(),
+            record: "the count".to_owned(),
+            fault: "it is not a number".to_owned(),
+        })
     }
-    /// Accounts whose `property` is `value`.
+
+    /// Accounts whose `property` is `value`, without regard to case. `property` is `userPrincipalName`, `mail`,
+    /// `proxyAddresses`, `employeeId`, `onPremisesImmutableId` or `id`.
+    ///
+    /// `GET /users?$filter`. Needs `User.Read.All`.
+    ///
+    /// # Errors
+    ///
+    /// [`GraphError`]; that there is none is an empty list.
     pub async fn find_accounts(&self, property: &str, value: &str) -> Result<Vec<Account>, GraphError> {
-        unimplemented!()
+        if value.trim().is_empty() {
+            return Ok(Vec::new());
+        }
+        let text = paths::quoted(value.trim());
+        let filter = match property {
+            "id" => return Ok(self.get_account(value.trim()).await?.into_iter().collect()),
+            "proxyAddresses" => format!("proxyAddresses/any(p:p eq 'smtp:{text}')"),
+            other => format!("{other} eq '{text}'"),
+        };
+        let first = self.at(&["users"], &[("$filter", &filter), ("$select", EVERYTHING), MANAGER]);
+        self.all::<RawAccount>(Identity::App, "/users?$filter", first).await
     }
-    /// By object id or user principal name; `None` when there is none.
+
+    /// One account by object id or user principal name.
+    ///
+    /// `GET /users/{id}`. Needs `User.Read.All`.
+    ///
+    /// # Errors
+    ///
+    /// [`GraphError`]; that there is none is `None`.
     pub async fn get_account(&self, key: &str) -> Result<Option<Account>, GraphError> {
-        unimplemented!()
+        let segments = paths::user(key);
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let url = self.at(&segments, &[("$select", EVERYTHING), MANAGER]);
+        let answer = self.send(Identity::App, Self::get(url, "/users/{id}"), 0, Draft::new).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            let error = GraphError::refused(&answer);
+            let missing = matches!(error.code(), Some("Request_ResourceNotFound" | "ResourceNotFound"));
+            return if missing { Ok(None) } else { Err(error) };
+        }
+        if !answer.status.is_success() {
+            return Err(GraphError::refused(&answer));
+        }
+        admit(answer.json::<RawAccount>()?, 0, &answer.path).map(Some)
     }
 }

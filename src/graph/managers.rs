@@ -1,10 +1,15 @@
 //! Managers: read and written in batches.
 
+use serde::Deserialize;
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::domain::identity::AccountId;
+use crate::graph::batch::{self, Item, ItemAnswer, Outcome};
 use crate::graph::client::GraphClient;
-use crate::graph::error::GraphError;
+use crate::graph::error::{GraphError, Refusal};
+use crate::graph::wire::RawManager;
+use crate::http::Method;
 
 /// The manager of an account, read just now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +19,17 @@ pub enum ManagerState {
     Is(AccountId),
     /// There is no such account.
     Gone,
+}
+
+impl ManagerState {
+    /// The manager, if there is one.
+    #[must_use]
+    pub const fn manager(self) -> Option<AccountId> {
+        match self {
+            Self::Is(id) => Some(id),
+            Self::Nobody | Self::Gone => None,
+        }
+    }
 }
 
 /// One write to be made.
@@ -41,6 +57,7 @@ pub struct WriteAnswer {
     pub result: WriteResult,
 }
 
+/// How Graph answered a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WriteResult {
     Accepted {
@@ -59,16 +76,154 @@ pub enum WriteResult {
     },
 }
 
+impl WriteResult {
+    /// What an operator can do about a refusal, where we know.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        let Self::Refused { status, code, message, .. } = self else { return None };
+        let refusal = Refusal {
+            method: Method::PUT,
+            path: "/users/{id}/manager/$ref".to_owned(),
+            status: *status,
+            code: code.clone(),
+            inner_code: None,
+            message: message.clone(),
+            request_id: None,
+            asked_to_wait: None,
+        };
+        refusal.hint()
+    }
+
+    /// Whether Graph will not change this account because another directory masters it.
+    #[must_use]
+    pub fn is_mastered_elsewhere(&self) -> bool {
+        self.hint().is_some_and(|hint| hint.contains("masters the account"))
+    }
+}
+
+#[derive(Deserialize)]
+struct WithManager {
+    manager: Option<RawManager>,
+}
+
 impl GraphClient {
-    /// The managers of these accounts, 20 a batch. `Err` when a whole batch got no answer.
+    /// The managers of these accounts, in their order, 20 a batch.
+    ///
+    /// `GET /users/{id}?$select=id&$expand=manager($select=id)`, which unlike `/manager` tells an account without a
+    /// manager from no account. Needs `User.Read.All`.
+    /// Source: <https://learn.microsoft.com/graph/api/user-list-manager>
+    ///
+    /// # Errors
+    ///
+    /// When a whole batch got no answer; what the batches before it said is then lost.
     pub async fn read_managers(
         &self,
         accounts: &[AccountId],
     ) -> Result<Vec<(AccountId, Result<ManagerState, GraphError>)>, GraphError> {
-        unimplemented!()
+        let mut states = Vec::with_capacity(accounts.len());
+        for part in accounts.chunks(batch::SIZE) {
+            let items: Vec<Item> = part.iter().map(|account| read_item(*account)).collect();
+            let outcomes = self.carry_out(&items, false).await?;
+            let read = part.iter().zip(items.iter().zip(outcomes));
+            states.extend(read.map(|(account, (item, outcome))| (*account, state(item, outcome))));
+        }
+        Ok(states)
     }
-    /// At most 20 writes in one batch, answers in the order of `writes`. `Err` only when nothing was carried out.
+
+    /// Makes at most 20 writes in one batch; answers come in the order of `writes`.
+    ///
+    /// `PUT /users/{id}/manager/$ref` replaces whoever held the place, `DELETE` empties it; 204 when done, which means
+    /// accepted and not yet readable everywhere. Safe to repeat by item; but a batch whose answer is lost is not sent
+    /// again, its items are [`WriteResult::Unknown`]. Needs `User.ReadWrite.All`.
+    /// Source: <https://learn.microsoft.com/graph/api/user-post-manager>
+    ///
+    /// # Errors
+    ///
+    /// Only when nothing was carried out.
     pub async fn write_managers(&self, writes: &[ManagerWrite]) -> Result<Vec<WriteAnswer>, GraphError> {
-        unimplemented!()
+        let items: Vec<Item> = writes.iter().map(|write| self.write_item(write)).collect();
+        let outcomes = self.carry_out(&items, true).await?;
+        let answers = writes.iter().zip(items.iter().zip(outcomes));
+        let judge = |(write, (item, outcome)): (&ManagerWrite, (&Item, Outcome))| WriteAnswer {
+            account: write.account,
+            result: result(write, item, outcome),
+        };
+        Ok(answers.map(judge).collect())
     }
+
+    fn write_item(&self, write: &ManagerWrite) -> Item {
+        let to = match write.to {
+            ManagerTarget::Nobody => None,
+            ManagerTarget::User(id) => Some(format!("{}/v1.0/users/{id}", self.root())),
+            ManagerTarget::Object(id) => Some(format!("{}/v1.0/directoryObjects/{id}", self.root())),
+        };
+        Item {
+            method: if to.is_some() { Method::PUT } else { Method::DELETE },
+            url: format!("/users/{}/manager/$ref", write.account),
+            body: to.map(|to| json!({ "@odata.id": to })),
+            client_request_id: write.client_request_id,
+        }
+    }
+}
+
+fn read_item(account: AccountId) -> Item {
+    Item {
+        method: Method::GET,
+        url: format!("/users/{account}?$select=id&$expand=manager($select=id)"),
+        body: None,
+        client_request_id: Uuid::new_v4(),
+    }
+}
+
+fn state(item: &Item, outcome: Outcome) -> Result<ManagerState, GraphError> {
+    let answer = match outcome {
+        Outcome::Answered(answer) => answer,
+        Outcome::Unknown(_) | Outcome::Unmentioned => {
+            return Err(GraphError::Unanswered { method: item.method.clone(), path: item.path() });
+        }
+    };
+    if !answer.is_success() {
+        let refusal = answer.refusal(item);
+        let gone = refusal.status == 404 && refusal.is("Request_ResourceNotFound");
+        return if gone { Ok(ManagerState::Gone) } else { Err(GraphError::Refused(Box::new(refusal))) };
+    }
+    let record = |fault: String| GraphError::Record { path: "/$batch".to_owned(), record: item.path(), fault };
+    let body = answer.body.ok_or_else(|| record("no body".to_owned()))?;
+    let account: WithManager =
+        serde_json::from_value(body).map_err(|_| record("it is not an account with a manager".to_owned()))?;
+    match account.manager {
+        None => Ok(ManagerState::Nobody),
+        Some(manager) => manager.admit().map(ManagerState::Is).map_err(record),
+    }
+}
+
+fn result(write: &ManagerWrite, item: &Item, outcome: Outcome) -> WriteResult {
+    let answer = match outcome {
+        Outcome::Answered(answer) => answer,
+        Outcome::Unknown(reason) => return WriteResult::Unknown { reason, request_id: None },
+        Outcome::Unmentioned => {
+            let reason = "the answer to the batch does not mention it".to_owned();
+            return WriteResult::Unknown { reason, request_id: None };
+        }
+    };
+    if answer.is_success() {
+        return WriteResult::Accepted { request_id: answer.request_id() };
+    }
+    let refusal = answer.refusal(item);
+    if is_already_empty(write, &answer, &refusal) {
+        return WriteResult::Accepted { request_id: refusal.request_id };
+    }
+    if answer.status >= 500 && answer.status != 503 {
+        return WriteResult::Unknown { reason: refusal.to_string(), request_id: refusal.request_id };
+    }
+    let code = refusal.inner_code.filter(|_| refusal.code.is_empty()).unwrap_or(refusal.code);
+    WriteResult::Refused { status: refusal.status, code, message: refusal.message, request_id: refusal.request_id }
+}
+
+/// Emptying an empty place may be answered 404, as an account that is gone is; only the latter is named by its id.
+fn is_already_empty(write: &ManagerWrite, answer: &ItemAnswer, refusal: &Refusal) -> bool {
+    write.to == ManagerTarget::Nobody
+        && answer.status == 404
+        && refusal.is("Request_ResourceNotFound")
+        && !refusal.message.to_ascii_lowercase().contains(&write.account.to_string())
 }

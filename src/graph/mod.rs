@@ -8,13 +8,15 @@ pub mod licenses;
 pub mod managers;
 mod paging;
 mod paths;
+#[cfg(test)]
+mod tests;
 pub mod raw;
 pub mod wire;
 
-pub use accounts::{Page, Pages};
 pub use client::{GraphClient, Identity};
-pub use error::GraphError;
+pub use error::{GraphError, Refusal};
 pub use licenses::{ServicePlan, Sku, Subscription};
 pub use managers::{ManagerState, ManagerTarget, ManagerWrite, WriteAnswer, WriteResult};
+pub use paging::{Page, Pages};
 pub use raw::RawAnswer;
 pub use wire::Account;

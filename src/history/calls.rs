@@ -127,3 +127,44 @@ impl History {
         rows.into_iter().map(CallRow::try_from).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::run::Trigger;
+    use crate::history::testing::{Place, at, past_run};
+
+    #[tokio::test]
+    async fn calls_come_back_whole_and_in_order() {
+        let place = Place::new().await;
+        let run = past_run(&place.history, "aaaa0001", Trigger::Schedule, 0).await;
+        let ok = CallRow {
+            at: at(0),
+            service: "graph".to_owned(),
+            method: "GET".to_owned(),
+            path: "/v1.0/me".to_owned(),
+            status: Some(200),
+            latency_ms: 12,
+            attempts: 1,
+            request_id: Some("r-1".to_owned()),
+            client_request_id: Some("c-1".to_owned()),
+            verdict: Verdict::Ok,
+            error: None,
+            body: Some("{}".to_owned()),
+        };
+        let lost = CallRow {
+            status: None,
+            attempts: 5,
+            request_id: None,
+            verdict: Verdict::Failed,
+            error: Some("no answer".to_owned()),
+            body: None,
+            ..ok.clone()
+        };
+        let odd = CallRow { verdict: Verdict::WrongShape, ..ok.clone() };
+        let calls = [ok, lost, odd];
+        place.history.record_calls(&run, &calls).await.unwrap();
+        assert_eq!(place.history.calls_of_run(&run).await.unwrap(), calls);
+        assert!(place.history.record_calls(&RunId::stored("none"), &calls).await.is_err(), "a call has a run");
+    }
+}

@@ -188,3 +188,62 @@ impl History {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::run::Trigger;
+    use crate::history::testing::{Place, at, past_run};
+
+    async fn snapshot(history: &History, when: i64, assigned: u64) -> LicenseSnapshot {
+        let run = past_run(history, &format!("run{when}"), Trigger::Schedule, when).await;
+        let sku = SkuRow {
+            sku: "c42b9cae-ea4f-4ab7-9717-81576235ccac".to_owned(),
+            part_number: "DEVELOPERPACK_E5".to_owned(),
+            name: "Microsoft 365 E5 Developer".to_owned(),
+            status: "Enabled".to_owned(),
+            bought: 25,
+            assigned,
+            warning: 0,
+            suspended: 0,
+            locked_out: 0,
+            plans: serde_json::json!([{ "name": "EXCHANGE_S_ENTERPRISE", "status": "Success" }]),
+        };
+        let subscription = SubscriptionRow {
+            id: "s-1".to_owned(),
+            sku: sku.sku.clone(),
+            part_number: sku.part_number.clone(),
+            status: "Enabled".to_owned(),
+            licenses: 25,
+            trial: true,
+            created_at: None,
+            next_lifecycle: Some(at(1_000)),
+        };
+        let snapshot = LicenseSnapshot { run, at: at(when), skus: vec![sku], subscriptions: vec![subscription] };
+        history.record_license_snapshot(&snapshot).await.unwrap();
+        snapshot
+    }
+
+    #[tokio::test]
+    async fn snapshots_are_found_by_their_time() {
+        let place = Place::new().await;
+        let history = &place.history;
+        assert_eq!(history.latest_licenses().await.unwrap(), None);
+        let first = snapshot(history, 10, 18).await;
+        let second = snapshot(history, 20, 30).await;
+        assert_eq!(history.licenses_at(at(9)).await.unwrap(), None);
+        assert_eq!(history.licenses_at(at(19)).await.unwrap(), Some(first));
+        assert_eq!(history.latest_licenses().await.unwrap().as_ref(), Some(&second));
+        assert_eq!(second.skus[0].free(), -5);
+    }
+
+    #[tokio::test]
+    async fn a_tenant_without_licenses_is_not_one_never_read() {
+        let place = Place::new().await;
+        snapshot(&place.history, 10, 18).await;
+        let run = past_run(&place.history, "empty", Trigger::Schedule, 20).await;
+        let empty = LicenseSnapshot { run, at: at(20), skus: Vec::new(), subscriptions: Vec::new() };
+        place.history.record_license_snapshot(&empty).await.unwrap();
+        assert_eq!(place.history.latest_licenses().await.unwrap(), Some(empty));
+    }
+}

@@ -65,3 +65,33 @@ impl History {
         Ok(written)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::testing::{Place, account, at};
+
+    async fn load(history: &History, fingerprint: &str) -> Vec<(String, AccountId)> {
+        let mut links = Vec::new();
+        history.load_links(fingerprint, |person, account| links.push((person.to_owned(), account))).await.unwrap();
+        links
+    }
+
+    #[tokio::test]
+    async fn only_new_and_moved_links_are_written() {
+        let place = Place::new().await;
+        let run = RunId::stored("aaaa0001");
+        let names: Vec<String> = (0..4_500).map(|number| format!("00u{number:05}")).collect();
+        let links = |shift: u128| names.iter().zip(shift..).map(|(name, number)| (name.as_str(), account(number)));
+        let save = async |fingerprint, links| place.history.save_links(&run, fingerprint, links, at(0)).await.unwrap();
+        assert_eq!(save("one", links(0).take(4_500)).await, 4_500);
+        assert_eq!(save("one", links(0).take(4_500)).await, 0);
+        assert_eq!(save("one", links(1).take(2)).await, 2);
+        let loaded = load(&place.history, "one").await;
+        assert_eq!(
+            (loaded.len(), loaded[0].clone(), loaded[2].clone()),
+            (4_500, (names[0].clone(), account(1)), (names[2].clone(), account(2)))
+        );
+        assert!(load(&place.history, "two").await.is_empty(), "other rules begin anew");
+    }
+}

@@ -76,3 +76,36 @@ async fn bind_one(tx: &mut Write<'_>, key: &str, what: &'static str, configured:
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::testing::{Place, at};
+
+    #[tokio::test]
+    async fn a_history_belongs_to_one_org_and_one_tenant() {
+        let place = Place::new().await;
+        let bind = async |org, tenant| place.history.bind(org, tenant).await;
+        bind("https://example.okta.com/", "contoso.onmicrosoft.com").await.unwrap();
+        bind("https://Example.okta.com", "Contoso.onmicrosoft.com").await.unwrap();
+        let org = bind("https://other.okta.com", "contoso.onmicrosoft.com").await.unwrap_err();
+        assert_eq!(
+            org.to_string(),
+            "the history belongs to the Okta org https://example.okta.com, not to https://other.okta.com"
+        );
+        let tenant = bind("https://example.okta.com", "fabrikam.onmicrosoft.com").await.unwrap_err();
+        assert!(tenant.to_string().contains("tenant contoso.onmicrosoft.com, not to fabrikam"), "{tenant}");
+        assert!(tenant.hint().is_some());
+    }
+
+    #[tokio::test]
+    async fn the_last_rules_agreed_to_are_kept() {
+        let place = Place::new().await;
+        assert_eq!(place.history.approved_rules("managers").await.unwrap(), None);
+        place.history.approve_rules("managers", "one", at(0), "ana").await.unwrap();
+        place.history.approve_rules("managers", "two", at(9), "bo").await.unwrap();
+        let expected =
+            ApprovedRules { fingerprint: "two".to_owned(), approved_at: at(9), approved_by: "bo".to_owned() };
+        assert_eq!(place.history.approved_rules("managers").await.unwrap(), Some(expected));
+    }
+}

@@ -27,7 +27,11 @@ mod rows;
 pub mod runs;
 pub mod source;
 #[cfg(test)]
+mod scale;
+#[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod views;
 
 use std::path::{Path, PathBuf};
 

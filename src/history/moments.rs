@@ -128,3 +128,35 @@ impl History {
         rows.into_iter().map(Moment::try_from).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::testing::{Place, at};
+
+    fn moment(when: i64, disposition: Disposition) -> Moment {
+        Moment {
+            job: "managers".to_owned(),
+            planned_at: at(when),
+            disposition,
+            run: Some(RunId::stored("aaaa0001")),
+            reason: None,
+            recorded_at: at(when + 1),
+        }
+    }
+
+    #[tokio::test]
+    async fn every_moment_has_one_word_and_the_first_stands() {
+        let place = Place::new().await;
+        for (when, disposition) in (0..).zip(Disposition::ALL) {
+            assert!(place.history.record_moment(&moment(when, *disposition)).await.unwrap());
+            assert!(!place.history.record_moment(&moment(when, Disposition::Down)).await.unwrap());
+        }
+        let last = place.history.last_moment("managers").await.unwrap();
+        assert_eq!(last, Some(moment(11, Disposition::QueueFull)));
+        assert_eq!(place.history.last_moment("other").await.unwrap(), None);
+        assert_eq!(place.history.list_moments(at(0), false, 100).await.unwrap().len(), 12);
+        assert_eq!(place.history.list_moments(at(0), true, 100).await.unwrap().len(), 9);
+        assert_eq!(place.history.list_moments(at(10), false, 1).await.unwrap(), [moment(11, Disposition::QueueFull)]);
+    }
+}

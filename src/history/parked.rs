@@ -194,3 +194,105 @@ impl History {
         Ok(done.rows_affected())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::run::Trigger;
+    use crate::history::decisions::{Decision, Pass};
+    use crate::history::testing::{Place, account, at, past_run};
+
+    fn parked(number: u128, reason: Reason) -> ParkedPerson {
+        ParkedPerson {
+            job: "managers".to_owned(),
+            person: PersonId::new(&format!("00u{number}")),
+            login: format!("person{number}@example.com"),
+            account: Some(account(number)),
+            reason,
+            desired: Some(account(9)),
+            cause: "refused".to_owned(),
+            remedy: "grant it".to_owned(),
+            since: at(0),
+            review_at: None,
+            run: RunId::stored("aaaa0001"),
+        }
+    }
+
+    fn ids(people: &[ParkedPerson]) -> Vec<&str> {
+        people.iter().map(|parked| parked.person.as_str()).collect()
+    }
+
+    #[tokio::test]
+    async fn parked_people_come_back_whole_until_their_review() {
+        let place = Place::new().await;
+        let blocked = ParkedPerson { review_at: Some(at(100)), ..parked(1, Reason::Blocked) };
+        place.history.park(&[blocked.clone(), parked(2, Reason::Undone)]).await.unwrap();
+        assert_eq!(place.history.load_parked("managers", at(99)).await.unwrap()[0], blocked);
+        assert_eq!(ids(&place.history.load_parked("managers", at(100)).await.unwrap()), ["00u2"]);
+        assert_eq!(place.history.list_parked(None).await.unwrap().len(), 2);
+        assert!(place.history.list_parked(Some("other")).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn parking_again_replaces_the_reason() {
+        let place = Place::new().await;
+        place.history.park(&[parked(1, Reason::Blocked)]).await.unwrap();
+        place.history.park(&[parked(1, Reason::Contested)]).await.unwrap();
+        assert_eq!(place.history.list_parked(None).await.unwrap(), [parked(1, Reason::Contested)]);
+    }
+
+    #[tokio::test]
+    async fn only_three_reasons_park() {
+        let place = Place::new().await;
+        assert!(place.history.park(&[parked(1, Reason::Agreed)]).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn release_finds_people_by_any_name_once() {
+        let place = Place::new().await;
+        let history = &place.history;
+        let run = past_run(history, "aaaa0001", Trigger::Schedule, 0).await;
+        let known = Decision {
+            person: "00u4",
+            login: "person4@example.com",
+            upn: "p4@contoso.example",
+            account: None,
+            reason: Reason::Blocked,
+            digest: 1,
+            evidence: || "{}".to_owned(),
+        };
+        let pass = Pass { run: &run, job: "managers", at: at(0), full: true };
+        history.record_decisions(&pass, std::iter::once(known)).await.unwrap();
+        let all: Vec<_> = (1..=5).map(|number| parked(number, Reason::Blocked)).collect();
+        history.park(&all).await.unwrap();
+        let names = ["00u1", "PERSON2@example.com", "00000000-0000-0000-0000-000000000003", "P4@contoso.example"];
+        let names = Release::Users(names.map(str::to_owned).to_vec());
+        let mut released = history.release(&names, at(5), "ana").await.unwrap();
+        released.sort_by(|a, b| a.person.cmp(&b.person));
+        assert_eq!(ids(&released), ["00u1", "00u2", "00u3", "00u4"]);
+        assert!(history.release(&names, at(6), "ana").await.unwrap().is_empty());
+        assert_eq!(ids(&history.list_parked(None).await.unwrap()), ["00u5"]);
+        history.park(&[parked(1, Reason::Blocked)]).await.unwrap();
+        assert_eq!(history.list_parked(None).await.unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn release_by_job_and_reason_leaves_the_others() {
+        let place = Place::new().await;
+        let other = ParkedPerson { job: "other".to_owned(), ..parked(1, Reason::Blocked) };
+        place.history.park(&[other, parked(1, Reason::Blocked), parked(2, Reason::Undone)]).await.unwrap();
+        let whom = Release::Job { job: "managers".to_owned(), reason: Some(Reason::Undone) };
+        assert_eq!(ids(&place.history.release(&whom, at(5), "ana").await.unwrap()), ["00u2"]);
+        let whom = Release::Job { job: "managers".to_owned(), reason: None };
+        assert_eq!(ids(&place.history.release(&whom, at(5), "ana").await.unwrap()), ["00u1"]);
+        assert_eq!(place.history.list_parked(None).await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn lifting_ends_a_park() {
+        let place = Place::new().await;
+        place.history.park(&[parked(1, Reason::Blocked), parked(2, Reason::Blocked)]).await.unwrap();
+        assert_eq!(place.history.lift("managers", &["00u1", "00u7"], at(5)).await.unwrap(), 1);
+        assert_eq!(ids(&place.history.list_parked(None).await.unwrap()), ["00u2"]);
+    }
+}

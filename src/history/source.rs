@@ -101,3 +101,62 @@ impl History {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::run::Trigger;
+    use crate::history::testing::{Place, at, past_run};
+
+    /// Records a reading of so many people, half of them with a reference, under its own run.
+    async fn read(history: &History, when: i64, people: u64, complete: bool) -> RunId {
+        let run = past_run(history, &format!("run{when}"), Trigger::Schedule, when).await;
+        let reading = SourceReading {
+            run: run.clone(),
+            job: "managers".to_owned(),
+            at: at(when),
+            people,
+            with_reference: people / 2,
+            scope: None,
+            accounts: people,
+            complete,
+        };
+        history.record_reading(&reading).await.unwrap();
+        run
+    }
+
+    async fn people(history: &History, since: i64) -> Option<u64> {
+        history.baseline("managers", at(since)).await.unwrap().map(|baseline| baseline.people)
+    }
+
+    #[tokio::test]
+    async fn the_baseline_is_the_highest_that_was_believed_lately() {
+        let place = Place::new().await;
+        let history = &place.history;
+        assert_eq!(people(history, 0).await, None);
+        read(history, 10, 1_000, true).await;
+        read(history, 20, 900, true).await;
+        read(history, 30, 5_000, false).await;
+        assert_eq!(people(history, 0).await, Some(1_000));
+        assert_eq!(people(history, 15).await, Some(900));
+        assert_eq!(people(history, 25).await, None);
+        assert_eq!(history.baseline("other", at(0)).await.unwrap(), None);
+        let baseline = history.baseline("managers", at(0)).await.unwrap().unwrap();
+        assert_eq!((baseline.with_reference, baseline.scope, baseline.accounts), (500, None, 1_000));
+    }
+
+    #[tokio::test]
+    async fn an_accepted_shrink_is_the_new_measure() {
+        let place = Place::new().await;
+        let history = &place.history;
+        read(history, 10, 1_000, true).await;
+        let shrunk = read(history, 20, 300, false).await;
+        history.accept_reading(&shrunk, "ana", at(25)).await.unwrap();
+        assert_eq!(people(history, 0).await, Some(300));
+        read(history, 30, 310, true).await;
+        assert_eq!(people(history, 0).await, Some(310));
+        assert_eq!(people(history, 40).await, None);
+        let error = history.accept_reading(&RunId::stored("none"), "ana", at(25)).await.unwrap_err();
+        assert_eq!(error.to_string(), "there is no source reading of run none in the history");
+    }
+}

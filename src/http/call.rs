@@ -154,6 +154,8 @@ pub struct Answer {
     /// The vendor's id of the request, from the headers.
     pub request_id: Option<String>,
     pub client_request_id: Option<String>,
+    /// Of the last attempt alone.
+    pub latency: Duration,
     /// What the last attempt was signed with.
     pub authorization: Option<Secret>,
     /// Set when the answer asks for a longer wait than the program's patience.

@@ -1,11 +1,25 @@
 //! The client: attempts, waits, records.
 
+use std::error::Error;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::redirect::Policy;
+use tokio::sync::OnceCell;
+use tokio::time::{Instant, sleep};
+use tracing::{debug, info};
+use url::Url;
+
 use crate::clock::Clock;
-use crate::http::call::{Answer, Call, Draft};
+use crate::http::advice;
+use crate::http::call::{Answer, Body, Call, Draft};
+use crate::http::calls::{self, CallLog};
 use crate::http::error::HttpError;
+use crate::http::redact;
+use crate::http::retry::{Backoff, Failure, GiveUp, Next};
 
 /// How to send.
 #[derive(Clone, Debug)]
@@ -25,30 +39,333 @@ impl Default for ClientSettings {
         Self {
             timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
-            patience: Duration::from_secs(300),
+            patience: Duration::from_mins(5),
             first_wait: Duration::from_millis(200),
             user_agent: concat!("graphkeeper/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
 }
 
+/// Waits of at least this length are worth a line at `info`.
+const LONG_WAIT: Duration = Duration::from_secs(5);
+
 /// The process's one HTTP client. Clones share its connections.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Client {
-    _p: (),
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: ClientSettings,
+    clock: Arc<dyn Clock>,
+    /// For the world: https only.
+    world: OnceCell<reqwest::Client>,
+    /// For plain http to this machine: no proxy, and no CA certificates needed.
+    loopback: OnceCell<reqwest::Client>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("settings", &self.inner.settings).finish_non_exhaustive()
+    }
 }
 
 impl Client {
+    /// A client. Connections and certificates are set up at the first request to where they are needed.
     #[must_use]
     pub fn new(settings: ClientSettings, clock: Arc<dyn Clock>) -> Self {
-        unimplemented!()
+        let inner = Inner { settings, clock, world: OnceCell::new(), loopback: OnceCell::new() };
+        Self { inner: Arc::new(inner) }
     }
-    /// Sends until there is a final answer. `draft` builds the request anew for each attempt, counted from 1.
+
+    /// Sends until there is a final answer, of any status. `draft` builds the content anew for each attempt (counted from
+    /// 1), so that tokens and ids are fresh. What became of it is added to the task's [`CallLog`].
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError`] when no usable answer came; whatever `draft` fails with.
     pub async fn send<E, F>(&self, call: &Call<'_>, draft: impl Fn(u32) -> F + Send + Sync) -> Result<Answer, E>
     where
         E: From<HttpError>,
         F: Future<Output = Result<Draft, E>> + Send,
     {
-        unimplemented!()
+        let mut journey = Journey::begin(call, self.inner.clock.now());
+        let backoff = self.backoff();
+        loop {
+            journey.attempts += 1;
+            let pass = match call.pace {
+                Some((gate, writes)) => Some(gate.enter(call.endpoint, writes).await),
+                None => None,
+            };
+            let draft = draft(journey.attempts).await?;
+            journey.client_request_id = text(&draft.headers, "client-request-id");
+            let outcome = self.attempt(call, draft, journey.attempts).await;
+            drop(pass);
+            let next = failure(&outcome, self.inner.clock.now()).map_or(Next::GiveUp(GiveUp::Final), |failure| {
+                backoff.next(journey.attempts, journey.waited, failure, call.repeat, fastrand::f64())
+            });
+            match next {
+                Next::Wait(wait) => journey.wait(wait, &outcome).await,
+                Next::GiveUp(why) => return Ok(journey.end(outcome, why)?),
+            }
+        }
+    }
+
+    /// The bounds of trying again, for what has parts that fail by themselves.
+    #[must_use]
+    pub fn backoff(&self) -> Backoff {
+        Backoff { first_wait: self.inner.settings.first_wait, patience: self.inner.settings.patience }
+    }
+
+    /// How long an answer with these headers asks us to wait.
+    #[must_use]
+    pub fn asked_wait(&self, status: u16, headers: &HeaderMap) -> Option<Duration> {
+        advice::wait(status, headers, self.inner.clock.now())
+    }
+
+    async fn attempt(&self, call: &Call<'_>, draft: Draft, attempts: u32) -> Result<Answer, HttpError> {
+        let started = Instant::now();
+        let authorization = draft.authorization.clone();
+        let client_request_id = text(&draft.headers, "client-request-id");
+        let request = self.request(call, draft).await?;
+        let broken = |source| broken(call, attempts, source);
+        let response = request.send().await.map_err(broken)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        if let Some((gate, _)) = call.pace {
+            let now = self.inner.clock.now();
+            if let Some(window) = advice::rate_window(&headers, now) {
+                gate.observe(call.endpoint, window);
+            }
+            if let (429 | 503, Some(wait)) = (status.as_u16(), advice::wait(status.as_u16(), &headers, now)) {
+                gate.hold(call.endpoint, wait.min(self.inner.settings.patience));
+            }
+        }
+        let (body, truncated) = read_body(call, response, attempts).await?;
+        let answer = Answer {
+            method: call.method.clone(),
+            path: call.path(),
+            status,
+            request_id: ["request-id", "x-okta-request-id", "x-ms-request-id"].iter().find_map(|n| text(&headers, n)),
+            headers,
+            body,
+            truncated,
+            attempts,
+            duration: started.elapsed(),
+            latency: started.elapsed(),
+            client_request_id,
+            authorization,
+            asked_to_wait: None,
+        };
+        if call.json && status.is_success() { whole_json(answer) } else { Ok(answer) }
+    }
+
+    async fn request(&self, call: &Call<'_>, draft: Draft) -> Result<reqwest::RequestBuilder, HttpError> {
+        let client = match door(&call.url) {
+            Door::World => self.inner.world.get_or_try_init(|| async { self.build(true) }).await?,
+            Door::Loopback => self.inner.loopback.get_or_try_init(|| async { self.build(false) }).await?,
+            Door::Shut => return Err(HttpError::Address { host: redact::host(&call.url) }),
+        };
+        let mut request = client.request(call.method.clone(), call.url.clone());
+        request = match draft.body {
+            Body::Empty => request,
+            Body::Json(bytes) => request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(bytes),
+            Body::Form(fields) => {
+                let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.expose())).collect();
+                request.form(&fields)
+            }
+        };
+        if let Some(authorization) = &draft.authorization {
+            // A value that cannot be a header was refused when the identity was set up.
+            if let Ok(mut value) = HeaderValue::from_str(authorization.expose()) {
+                value.set_sensitive(true);
+                request = request.header(AUTHORIZATION, value);
+            }
+        }
+        if !draft.headers.contains_key(ACCEPT) {
+            request = request.header(ACCEPT, HeaderValue::from_static("application/json"));
+        }
+        Ok(request.headers(draft.headers))
+    }
+
+    fn build(&self, world: bool) -> Result<reqwest::Client, HttpError> {
+        let settings = &self.inner.settings;
+        let builder = reqwest::Client::builder()
+            .user_agent(&settings.user_agent)
+            .connect_timeout(settings.connect_timeout)
+            .read_timeout(settings.timeout)
+            .timeout(settings.timeout)
+            .pool_idle_timeout(Duration::from_mins(1))
+            .redirect(Policy::none());
+        let builder = if world { builder.https_only(true) } else { builder.no_proxy().tls_certs_only([]) };
+        builder.build().map_err(|source| HttpError::Setup { source })
+    }
+}
+
+/// Which way out an address takes.
+enum Door {
+    World,
+    Loopback,
+    Shut,
+}
+
+fn door(url: &Url) -> Door {
+    match url.scheme() {
+        "https" => Door::World,
+        "http" if is_loopback(url) => Door::Loopback,
+        _ => Door::Shut,
+    }
+}
+
+/// Whether an address is on this machine: the only place where plain http is spoken.
+#[must_use]
+pub fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// One request on its way through its attempts.
+struct Journey<'a> {
+    call: &'a Call<'a>,
+    at: Timestamp,
+    started: Instant,
+    attempts: u32,
+    waited: Duration,
+    client_request_id: Option<String>,
+}
+
+impl<'a> Journey<'a> {
+    fn begin(call: &'a Call<'a>, at: Timestamp) -> Self {
+        Self { call, at, started: Instant::now(), attempts: 0, waited: Duration::ZERO, client_request_id: None }
+    }
+
+    async fn wait(&mut self, wait: Duration, outcome: &Result<Answer, HttpError>) {
+        let status = outcome.as_ref().ok().map(|answer| answer.status.as_u16());
+        let (service, endpoint, seconds) = (self.call.service.as_str(), self.call.endpoint, wait.as_secs_f64());
+        if wait >= LONG_WAIT {
+            info!(service, endpoint, status, attempt = self.attempts, "{service} makes us wait {seconds:.0} seconds");
+        } else {
+            debug!(service, endpoint, status, attempt = self.attempts, "trying again in {seconds:.3} seconds");
+        }
+        sleep(wait).await;
+        self.waited += wait;
+    }
+
+    fn end(self, outcome: Result<Answer, HttpError>, why: GiveUp) -> Result<Answer, HttpError> {
+        let outcome = outcome.map(|mut answer| {
+            answer.duration = self.started.elapsed();
+            if let GiveUp::Patience(wait) = why {
+                answer.asked_to_wait = Some(wait);
+            }
+            answer
+        });
+        self.record(&outcome);
+        outcome
+    }
+
+    fn record(self, outcome: &Result<Answer, HttpError>) {
+        let answer = outcome.as_ref().ok();
+        let call = calls::Call {
+            service: self.call.service,
+            method: self.call.method.to_string(),
+            endpoint: self.call.endpoint,
+            path: self.call.path(),
+            status: answer.map(|answer| answer.status.as_u16()),
+            attempts: self.attempts,
+            duration: self.started.elapsed(),
+            request_id: answer.and_then(|answer| answer.request_id.clone()),
+            client_request_id: self.client_request_id,
+            error: outcome.as_ref().err().map(chain),
+            at: self.at,
+        };
+        let (service, method, endpoint) = (call.service.as_str(), &call.method, call.endpoint);
+        let (attempts, duration_ms) = (call.attempts, call.duration.as_millis());
+        debug!(service, method, endpoint, status = call.status, attempts, duration_ms, "call finished");
+        CallLog::record(call);
+    }
+}
+
+/// An error and its causes on one line.
+fn chain(error: &HttpError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
+/// What an attempt's end means for the next; `None` when it is a final answer.
+fn failure(outcome: &Result<Answer, HttpError>, now: Timestamp) -> Option<Failure> {
+    match outcome {
+        Ok(answer) if answer.status.is_client_error() || answer.status.is_server_error() => {
+            let status = answer.status.as_u16();
+            Some(Failure::Status(status, advice::wait(status, &answer.headers, now)))
+        }
+        Err(HttpError::Unreachable { .. }) => Some(Failure::Connect),
+        Err(HttpError::TimedOut { .. }) => Some(Failure::TimedOut),
+        Err(HttpError::Broken { .. } | HttpError::CutShort { .. } | HttpError::NotJson { .. }) => Some(Failure::Broken),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+fn broken(call: &Call<'_>, attempts: u32, source: reqwest::Error) -> HttpError {
+    let source = source.without_url();
+    let (method, host, path) = (call.method.clone(), redact::host(&call.url), call.path());
+    if source.is_builder() {
+        HttpError::Setup { source }
+    } else if source.is_connect() {
+        HttpError::Unreachable { method, host, path, attempts, source }
+    } else if source.is_timeout() {
+        HttpError::TimedOut { method, host, path, attempts, source }
+    } else {
+        HttpError::Broken { method, host, path, attempts, source }
+    }
+}
+
+async fn read_body(
+    call: &Call<'_>,
+    mut response: reqwest::Response,
+    attempts: u32,
+) -> Result<(Vec<u8>, bool), HttpError> {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > call.max_body => {
+                if call.json {
+                    let (method, path) = (call.method.clone(), call.path());
+                    return Err(HttpError::TooLarge { method, path, limit: call.max_body });
+                }
+                body.extend_from_slice(&chunk[..call.max_body - body.len()]);
+                return Ok((body, true));
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return Ok((body, false)),
+            Err(source) if source.is_timeout() => return Err(broken(call, attempts, source)),
+            Err(source) => {
+                let (method, path, source) = (call.method.clone(), call.path(), Some(source.without_url()));
+                return Err(HttpError::CutShort { method, path, bytes: body.len(), attempts, source });
+            }
+        }
+    }
+}
+
+/// Lets an answer pass that says it is JSON and has both its ends. Looking at the ends finds a body that was cut while
+/// it can still be asked for again, without reading everything twice.
+fn whole_json(answer: Answer) -> Result<Answer, HttpError> {
+    let kind = answer.header("content-type");
+    let body = answer.body.trim_ascii();
+    let (method, path, attempts) = (answer.method.clone(), answer.path.clone(), answer.attempts);
+    if !kind.is_some_and(|kind| kind.to_ascii_lowercase().contains("json")) || body.is_empty() {
+        let what = redact::kind_of_body(kind, &answer.body);
+        return Err(HttpError::NotJson { method, path, status: answer.status.as_u16(), what, attempts });
+    }
+    match (body.first(), body.last()) {
+        (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']')) => Ok(answer),
+        _ => Err(HttpError::CutShort { method, path, bytes: answer.body.len(), attempts, source: None }),
     }
 }

@@ -20,9 +20,9 @@ pub enum HttpError {
         #[source]
         source: reqwest::Error,
     },
-    #[error("`{url}` is not an address that requests are sent to: https is needed, or http to this machine")]
-    Address { url: String },
-    #[error("no connection for {method} {host}{path} after {attempts} attempts")]
+    #[error("requests are not sent to {host}: https is needed, or http to this machine")]
+    Address { host: String },
+    #[error("no connection to {host} for {method} {path}, {}", tries(*attempts))]
     Unreachable {
         method: Method,
         host: String,
@@ -31,7 +31,7 @@ pub enum HttpError {
         #[source]
         source: reqwest::Error,
     },
-    #[error("no answer in time to {method} {host}{path} after {attempts} attempts")]
+    #[error("no answer in time from {host} to {method} {path}, {}", tries(*attempts))]
     TimedOut {
         method: Method,
         host: String,
@@ -40,7 +40,7 @@ pub enum HttpError {
         #[source]
         source: reqwest::Error,
     },
-    #[error("the connection broke during {method} {host}{path} after {attempts} attempts")]
+    #[error("the connection to {host} broke during {method} {path}, {}", tries(*attempts))]
     Broken {
         method: Method,
         host: String,
@@ -49,20 +49,25 @@ pub enum HttpError {
         #[source]
         source: reqwest::Error,
     },
-    #[error("the answer to {method} {path} ends after {bytes} bytes, in the middle")]
+    #[error("the answer to {method} {path} ends in the middle, after {bytes} bytes, {}", tries(*attempts))]
     CutShort {
         method: Method,
         path: String,
         bytes: usize,
+        attempts: u32,
         #[source]
         source: Option<reqwest::Error>,
     },
-    #[error("{method} {path} was answered {status} with {what} instead of JSON")]
-    NotJson { method: Method, path: String, status: u16, what: String },
+    #[error("{method} {path} was answered {status} with {what} instead of JSON, {}", tries(*attempts))]
+    NotJson { method: Method, path: String, status: u16, what: String, attempts: u32 },
     #[error("the answer to {method} {path} is longer than {limit} bytes")]
     TooLarge { method: Method, path: String, limit: usize },
     #[error("the answer to {method} {path} does not fit at `{place}`: {reason}")]
     Unexpected { method: Method, path: String, place: String, reason: String },
+}
+
+fn tries(attempts: u32) -> String {
+    if attempts == 1 { "tried once".to_owned() } else { format!("tried {attempts} times") }
 }
 
 impl HttpError {
@@ -85,10 +90,11 @@ impl HttpError {
     pub const fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Setup { .. } => Some("install the system's CA certificates (package `ca-certificates`)"),
-            Self::Unreachable { .. } => Some("check the address, the network, the proxy and the firewall"),
-            Self::NotJson { .. } => {
-                Some("something between here and the service answers in its place, or the base URL is not its own")
-            }
+            Self::Address { .. } => Some("use an https address"),
+            Self::Unreachable { .. } => Some("check the base URL, the network, the proxy and the firewall"),
+            Self::NotJson { .. } => Some(
+                "something between here and the service answered in its place, or the base URL is not the service's",
+            ),
             _ => None,
         }
     }

@@ -6,6 +6,7 @@
 pub mod advice;
 pub mod call;
 pub mod calls;
+pub mod chain;
 pub mod client;
 pub mod error;
 pub mod gate;
@@ -14,6 +15,8 @@ pub mod retry;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod throttle;
+#[cfg(test)]
+mod tests;
 
 pub use call::{Answer, Body, Call, Draft, Repeat};
 pub use client::{Client, ClientSettings};

@@ -5,7 +5,7 @@ use std::error::Error;
 use crate::auth::{AuthError, Class};
 use crate::domain::run::Outcome;
 use crate::graph::GraphError;
-use crate::history::HistoryError;
+use crate::history::error::HistoryError;
 use crate::okta::OktaError;
 
 /// Why the work could not go on.
@@ -45,10 +45,15 @@ impl JobError {
     #[must_use]
     pub fn reason(&self) -> String {
         match self {
-            Self::Okta(OktaError::Refused { code, .. }) | Self::Graph(GraphError::Refused { code, .. }) => code.clone(),
+            Self::Okta(OktaError::Refused(refusal)) => refusal.code.clone(),
+            Self::Graph(GraphError::Refused(refusal)) => refusal.code.clone(),
             Self::Okta(OktaError::Auth(error)) | Self::Graph(GraphError::Auth(error)) => auth_reason(error),
-            Self::Okta(OktaError::Listing { .. }) | Self::Graph(GraphError::Listing { .. }) => "listing_broken".to_owned(),
-            Self::Okta(OktaError::Record { .. }) | Self::Graph(GraphError::Record { .. }) => "record_invalid".to_owned(),
+            Self::Okta(OktaError::Listing { .. }) | Self::Graph(GraphError::Listing { .. }) => {
+                "listing_broken".to_owned()
+            }
+            Self::Okta(OktaError::Record { .. }) | Self::Graph(GraphError::Record { .. }) => {
+                "record_invalid".to_owned()
+            }
             Self::Okta(_) => "okta_unreachable".to_owned(),
             Self::Graph(_) => "graph_unreachable".to_owned(),
             Self::History(_) => "history_unusable".to_owned(),

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::domain::run::Outcome;
 use crate::graph::{GraphClient, GraphError, Identity, RawAnswer};
-use crate::history::CallVerdict;
+use crate::history::calls::Verdict as CallVerdict;
 use crate::jobs::error::{JobError, chain};
 use crate::jobs::report::{Details, Finish};
 use crate::jobs::runner::Context;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use crate::graph::{GraphClient, Identity, Sku, Subscription};
-use crate::history::{SkuRow, SubscriptionRow};
+use crate::history::licenses::{LicenseSnapshot, SkuRow, SubscriptionRow};
 use crate::jobs::error::JobError;
 use crate::jobs::report::{Details, Finish, LicensesDetails, ProductLine};
 use crate::jobs::runner::Context;
@@ -23,9 +23,13 @@ pub(super) async fn run(job: &Licenses, context: &Context) -> Result<Finish, Job
     context.progress.say("licenses read", 1, Some(2));
     let subscriptions = job.graph.list_subscriptions(Identity::App).await?;
     context.progress.say("licenses read", 2, Some(2));
-    let rows: Vec<SkuRow> = skus.iter().map(sku_row).collect();
-    let subscription_rows: Vec<SubscriptionRow> = subscriptions.iter().map(subscription_row).collect();
-    context.history.record_license_snapshot(&context.run, context.now(), &rows, &subscription_rows).await?;
+    let snapshot = LicenseSnapshot {
+        run: context.run.clone(),
+        at: context.now(),
+        skus: skus.iter().map(sku_row).collect(),
+        subscriptions: subscriptions.iter().map(subscription_row).collect(),
+    };
+    context.history.record_license_snapshot(&snapshot).await?;
     let details = LicensesDetails { products: products(&skus, &subscriptions) };
     Ok(Finish::succeeded(message(&details), Details::Licenses(details)))
 }
@@ -72,13 +76,18 @@ fn sku_row(sku: &Sku) -> SkuRow {
         part_number: sku.part_number.clone(),
         name: sku.part_number.clone(),
         status: sku.status.clone(),
-        bought: sku.enabled,
-        assigned: sku.assigned,
-        warning: sku.warning,
-        suspended: sku.suspended,
-        locked_out: sku.locked_out,
+        bought: seats(sku.enabled),
+        assigned: seats(sku.assigned),
+        warning: seats(sku.warning),
+        suspended: seats(sku.suspended),
+        locked_out: seats(sku.locked_out),
         plans: serde_json::Value::Array(plans),
     }
+}
+
+/// A count of seats. Graph's type is signed, a count below zero has no meaning.
+fn seats(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or(0)
 }
 
 fn subscription_row(subscription: &Subscription) -> SubscriptionRow {
@@ -87,7 +96,7 @@ fn subscription_row(subscription: &Subscription) -> SubscriptionRow {
         sku: subscription.sku_id.clone(),
         part_number: subscription.part_number.clone(),
         status: subscription.status.clone(),
-        licenses: subscription.total,
+        licenses: seats(subscription.total),
         trial: subscription.is_trial.unwrap_or(false),
         created_at: subscription.created,
         next_lifecycle: subscription.next_lifecycle,

@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::decision::{ChangeKind, Tally};
 use crate::domain::run::{JobKind, Outcome, PlanId, RunId, Trigger};
-use crate::history::{CallRow, CallVerdict, HistoryError};
+use crate::history::calls::{CallRow, Verdict as CallVerdict};
+use crate::history::error::HistoryError;
 use crate::http::calls::Call;
 use crate::jobs::error::{JobError, chain};
 use crate::jobs::keepalive::Reply;
@@ -225,7 +226,7 @@ impl Finish {
             method: call.method.clone(),
             path: call.path.clone(),
             status: call.status,
-            latency: call.duration,
+            latency_ms: u64::try_from(call.duration.as_millis()).unwrap_or(u64::MAX),
             attempts: call.attempts,
             request_id: call.request_id.clone(),
             client_request_id: call.client_request_id.clone(),

@@ -12,7 +12,9 @@ use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::clock::Clock;
 use crate::domain::run::{Outcome, RunId, Trigger};
-use crate::history::{Closing, History, HistoryError, NewRun, OpenRunError};
+use crate::history::History;
+use crate::history::error::HistoryError;
+use crate::history::runs::{Closing, NewRun};
 use crate::http::calls::{CALLS, Call, CallLog};
 use crate::jobs::lock::{Holder, JobLock, LockError};
 use crate::jobs::progress::Progress;
@@ -26,6 +28,7 @@ pub struct Runner {
     clock: Arc<dyn Clock>,
     state: std::path::PathBuf,
     config_fingerprint: String,
+    host: String,
 }
 
 /// Why and for whom a run begins.
@@ -59,7 +62,9 @@ impl Context {
 impl Runner {
     #[must_use]
     pub fn new(history: History, clock: Arc<dyn Clock>, state: std::path::PathBuf, config_fingerprint: String) -> Self {
-        Self { history, clock, state, config_fingerprint }
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
+            .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned());
+        Self { history, clock, state, config_fingerprint, host }
     }
 
     /// Runs `job` once, as `order` says, until it ends, its time is up or `stop` is raised.
@@ -86,7 +91,11 @@ impl Runner {
                 finish
             }
             Err(error @ LockError::Held { .. }) => Finish::busy(&error),
-            Err(error) => Finish::failed("state_unusable", &error, Some("the state directory must be writable for the user that runs graphkeeper")),
+            Err(error) => Finish::failed(
+                "state_unusable",
+                &error,
+                Some("the state directory must be writable for the user that runs graphkeeper"),
+            ),
         };
         let took = duration(started, self.clock.now());
         log(&finish, took);
@@ -105,9 +114,8 @@ impl Runner {
     ) -> Finish {
         if let Err(error) = self.open(run, job, order, started).await {
             return match error {
-                OpenRunError::Busy(_) => Finish::busy(&error),
-                OpenRunError::History(error) => Finish::from_history(&error),
-                OpenRunError::IdTaken => Finish::failed("state_unusable", &error, None),
+                HistoryError::Busy(_) => Finish::busy(&error),
+                error => Finish::from_history(&error),
             };
         }
         info!(trigger = %order.trigger, "run {run} of {} begins", job.name);
@@ -130,8 +138,8 @@ impl Runner {
     }
 
     /// Opens the row. Rows that an earlier process left open are closed first: nobody holds the job but us.
-    async fn open(&self, run: &RunId, job: &Job, order: &Order, started: Timestamp) -> Result<(), OpenRunError> {
-        for lost in self.history.interrupt_open_runs(&job.name, started).await.map_err(OpenRunError::History)? {
+    async fn open(&self, run: &RunId, job: &Job, order: &Order, started: Timestamp) -> Result<(), HistoryError> {
+        for lost in self.history.interrupt_open_runs(&job.name, started).await? {
             warn!("run {lost} of {} was cut off and is recorded as interrupted", job.name);
         }
         self.history
@@ -144,6 +152,7 @@ impl Runner {
                 config_fingerprint: self.config_fingerprint.clone(),
                 started_at: started,
                 pid: std::process::id(),
+                host: self.host.clone(),
             })
             .await
     }
@@ -158,9 +167,9 @@ impl Runner {
                 ended_at: self.clock.now(),
                 outcome: finish.outcome,
                 reason: finish.reason.clone(),
-                message: finish.message.clone(),
+                message: Some(finish.message.clone()),
                 hint: finish.hint.clone(),
-                tally: finish.tally(calls),
+                tally: Some(finish.tally(calls)),
                 unresolved: finish.unresolved,
             })
             .await

@@ -1,48 +1,202 @@
 //! Why Okta gave no answer that could be used.
 
-use crate::auth::{AuthError, Class};
-use crate::http::{HttpError, Method};
+use std::time::Duration;
 
+use crate::auth::{AuthError, Class, SendError};
+use crate::http::chain::{Chain, Doubt};
+use crate::http::header::WWW_AUTHENTICATE;
+use crate::http::{Answer, HttpError, Method, redact};
+use crate::okta::wire::ErrorBody;
+
+/// A call to Okta without a usable answer.
 #[derive(Debug, thiserror::Error)]
 pub enum OktaError {
-    #[error(
-        "{method} {path} was refused: {status} {code}: {message}{} (request id {request_id}, error id {error_id})",
-        because(causes)
-    )]
-    Refused {
-        method: Method,
-        path: String,
-        status: u16,
-        code: String,
-        message: String,
-        causes: Vec<String>,
-        error_id: String,
-        request_id: String,
-    },
-    #[error("no answer from Okta")]
+    #[error("{0}")]
+    Refused(Box<Refusal>),
+    #[error("no usable answer from Okta")]
     Http(#[source] HttpError),
     #[error("no access to Okta")]
     Auth(#[source] AuthError),
-    /// The next link is not where we are, came before, or leads in a circle.
-    #[error("the listing {path} cannot be believed: {why}")]
-    Listing { path: String, why: String },
-    #[error("{record} of {path}: {what}")]
-    Record { path: String, record: String, what: String },
+    /// A page repeats itself, leads elsewhere, or dies again and again.
+    #[error("Okta's listing {path} cannot be believed")]
+    Listing {
+        path: String,
+        #[source]
+        source: Doubt,
+    },
+    /// A record without a field that each must have.
+    #[error("{record} in Okta's answer to {path} has no `{missing}`")]
+    Record { path: String, record: String, missing: &'static str },
+}
+
+/// Okta said no.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{method} {path} was refused: {status} {code} {message}{}{} ({})", because(causes), patience(*asked_to_wait), ids(request_id, error_id))]
+pub struct Refusal {
+    pub method: Method,
+    pub path: String,
+    pub status: u16,
+    /// Such as `E0000006`; for a refused token the word of the `WWW-Authenticate` header. May be empty.
+    pub code: String,
+    pub message: String,
+    pub causes: Vec<String>,
+    /// `oae…`: Okta's own id of the error.
+    pub error_id: String,
+    /// `X-Okta-Request-Id`.
+    pub request_id: String,
+    /// The wait that was asked for and was too long.
+    pub asked_to_wait: Option<Duration>,
 }
 
 fn because(causes: &[String]) -> String {
-    if causes.is_empty() { String::new() } else { format!(" ({})", causes.join("; ")) }
+    if causes.is_empty() { String::new() } else { format!(": {}", causes.join("; ")) }
+}
+
+fn patience(wait: Option<Duration>) -> String {
+    wait.map(|wait| format!(", come back in {} seconds", wait.as_secs())).unwrap_or_default()
+}
+
+fn ids(request: &str, error: &str) -> String {
+    let request = if request.is_empty() { "none" } else { request };
+    if error.is_empty() { format!("request id {request}") } else { format!("request id {request}, error id {error}") }
+}
+
+impl From<SendError> for OktaError {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Http(error) => Self::Http(error),
+            SendError::Auth(error) => Self::Auth(error),
+        }
+    }
+}
+
+impl From<HttpError> for OktaError {
+    fn from(error: HttpError) -> Self {
+        Self::Http(error)
+    }
 }
 
 impl OktaError {
+    /// The refusal that an answer with another status than 2xx is. The body may be anything, even nothing.
+    pub(super) fn refused(answer: &Answer) -> Self {
+        let body: ErrorBody = answer.json().unwrap_or_default();
+        let (mut code, mut message) = (body.code, body.summary);
+        if code.is_empty() {
+            let challenges = answer.headers.get_all(WWW_AUTHENTICATE);
+            let challenge = challenges.iter().find_map(|value| value.to_str().ok()).unwrap_or_default();
+            code = quoted(challenge, "error").unwrap_or_default();
+            message = quoted(challenge, "error_description").unwrap_or(message);
+        }
+        if message.is_empty() {
+            message = format!("with {}", redact::kind_of_body(answer.header("content-type"), &answer.body));
+        }
+        Self::Refused(Box::new(Refusal {
+            method: answer.method.clone(),
+            path: answer.path.clone(),
+            status: answer.status.as_u16(),
+            code,
+            message: redact::people(&message),
+            causes: body.causes.iter().map(|cause| redact::people(&cause.summary)).collect(),
+            error_id: body.id,
+            request_id: answer.request_id.clone().unwrap_or_default(),
+            asked_to_wait: answer.asked_to_wait,
+        }))
+    }
+
+    pub(super) fn doubt(chain: &Chain, source: Doubt) -> Self {
+        Self::Listing { path: chain.path().to_owned(), source }
+    }
+
+    /// Whether an answer says that the object, and not the path, is unknown.
+    pub(super) fn is_missing(answer: &Answer) -> bool {
+        let body: ErrorBody = answer.json().unwrap_or_default();
+        matches!(body.code.as_str(), "E0000007" | "E0000048")
+    }
+
+    /// Whether a listing has to begin again because its cursor is no longer good.
+    pub(super) fn is_dead_cursor(&self) -> bool {
+        let Self::Refused(refusal) = self else { return false };
+        match refusal.code.as_str() {
+            "E0000029" | "E0000054" => true,
+            "E0000031" => refusal.causes.iter().any(|cause| cause.to_ascii_lowercase().contains("cursor")),
+            _ => false,
+        }
+    }
+
     /// Who has to act.
     #[must_use]
     pub fn class(&self) -> Class {
-        unimplemented!()
+        match self {
+            Self::Auth(error) => error.class(),
+            Self::Http(HttpError::Setup { .. } | HttpError::Address { .. }) => Class::Misconfigured,
+            Self::Http(_) | Self::Listing { .. } | Self::Record { .. } => Class::Retry,
+            Self::Refused(refusal) => match (refusal.status, refusal.code.as_str()) {
+                (401, _) | (_, "E0000005" | "E0000006" | "insufficient_scope") => Class::NeedsHuman,
+                (429 | 500.., _) => Class::Retry,
+                _ => Class::Misconfigured,
+            },
+        }
     }
+
     /// What an operator can do about it, where we know.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
-        unimplemented!()
+        match self {
+            Self::Auth(error) => error.hint(),
+            Self::Http(error) => error.hint(),
+            Self::Refused(refusal) => refusal.hint(),
+            Self::Listing { .. } | Self::Record { .. } => None,
+        }
+    }
+}
+
+impl Refusal {
+    fn hint(&self) -> Option<&'static str> {
+        let hint = match (self.code.as_str(), self.status) {
+            ("E0000011" | "E0000004", _) => {
+                "make a new API token in Okta (Security, API, Tokens): this one is unknown, revoked, expired after 30 days \
+                 without use, or its owner is deactivated"
+            }
+            ("E0000005", _) => "check the API token: Okta did not recognize the Authorization header",
+            ("E0000006", _) => {
+                "give the owner of the token an admin role that may read this (Read-only Administrator is enough)"
+            }
+            ("insufficient_scope", _) => "grant the scope on the app's `Okta API Scopes` tab",
+            ("E0000015", _) => "the feature is not part of this Okta subscription",
+            ("E0000008", _) => "check `okta.org_url`: there is no such path",
+            ("E0000007" | "E0000048", _) => "check the id of the group or app in the configuration",
+            ("E0000031" | "E0000053" | "E0000030", _) => "check the `search` expression of the job's scope",
+            ("E0000047", _) | (_, 429) => "other programs use up the rate limit too: see Okta's rate limit dashboard",
+            (_, 401) => "check the credential: Okta refused it",
+            _ => return None,
+        };
+        Some(hint)
+    }
+}
+
+/// The value of `name="…"` in a challenge.
+fn quoted(challenge: &str, name: &str) -> Option<String> {
+    let mut rest = challenge;
+    loop {
+        let (key, after) = rest.split_once("=\"")?;
+        let (value, more) = after.split_once('"')?;
+        if key.rsplit([' ', ',']).next() == Some(name) {
+            return Some(value.to_owned());
+        }
+        rest = more;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_challenge_is_read_by_name() {
+        let challenge = r#"Bearer authorization_uri="http://x/authorize", realm="http://x", scope="okta.groups.read", error="insufficient_scope", error_description="The access token, really.", resource="/r""#;
+        assert_eq!(quoted(challenge, "error").as_deref(), Some("insufficient_scope"));
+        assert_eq!(quoted(challenge, "error_description").as_deref(), Some("The access token, really."));
+        assert_eq!(quoted(challenge, "nonce"), None);
+        assert_eq!(quoted("", "error"), None);
     }
 }

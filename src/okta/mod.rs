@@ -3,8 +3,10 @@
 pub mod client;
 pub mod error;
 mod paging;
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 pub use client::{OktaClient, Page, Pages};
-pub use error::OktaError;
+pub use error::{OktaError, Refusal};
 pub use wire::{AppUser, User};

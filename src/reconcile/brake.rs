@@ -191,16 +191,114 @@ pub struct Braked {
 #[must_use]
 pub fn brake(changes: &[Change], brake: &Brake, in_scope: u64, written_last_day: &Kinds) -> Braked {
     let mut wanted = Kinds::default();
-    changes.iter().for_each(|change| wanted.add(change.kind));
-    let hold = |kind: &ChangeKind| Hold {
+    for change in changes {
+        wanted.add(change.kind);
+    }
+    let measure = |kind: &ChangeKind| Hold {
         kind: *kind,
         wanted: wanted.of(*kind),
         written: written_last_day.of(*kind),
         limit: brake.of(*kind).allowed(in_scope),
     };
     let over = |hold: &Hold| hold.wanted > 0 && hold.wanted + hold.written > hold.limit;
-    let holds: Vec<Hold> = ChangeKind::ALL.iter().map(hold).filter(over).collect();
+    let holds: Vec<Hold> = ChangeKind::ALL.iter().map(measure).filter(over).collect();
     let is_held = |change: &Change| holds.iter().any(|hold| hold.kind == change.kind);
     let (held, free) = changes.iter().copied().partition(is_held);
     Braked { free, held, holds }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::directory::{AccountIx, PersonIx};
+
+    fn changes(kind: ChangeKind, count: u32) -> Vec<Change> {
+        (0..count).map(|n| Change { person: PersonIx(n), account: AccountIx(n), kind, from: None, to: None }).collect()
+    }
+
+    #[test]
+    fn twelve_people_and_three_clears_are_held() {
+        let braked = brake(&changes(ChangeKind::Clear, 3), &Brake::default(), 12, &Kinds::default());
+        assert_eq!(braked.holds, [Hold { kind: ChangeKind::Clear, wanted: 3, written: 0, limit: 2 }]);
+        assert_eq!((braked.free.len(), braked.held.len()), (0, 3));
+        assert_eq!(brake(&changes(ChangeKind::Clear, 2), &Brake::default(), 12, &Kinds::default()).holds, []);
+    }
+
+    #[test]
+    fn a_bad_feed_in_slices_is_held_at_the_fourth_run() {
+        let mut written = Kinds::default();
+        let held_at = (1..=10).find(|_| {
+            let braked = brake(&changes(ChangeKind::Change, 300), &Brake::default(), 10_000, &written);
+            written.change += braked.free.len() as u64;
+            !braked.holds.is_empty()
+        });
+        assert_eq!(held_at, Some(4));
+        assert_eq!(written.change, 900);
+    }
+
+    #[test]
+    fn only_the_kind_over_its_limit_is_held() {
+        let mut all = changes(ChangeKind::Set, 5);
+        all.extend(changes(ChangeKind::Clear, 3));
+        let braked = brake(&all, &Brake::default(), 12, &Kinds::default());
+        assert_eq!((braked.free.len(), braked.held.len()), (5, 3));
+        let nothing = brake(&[], &Brake::default(), 12, &Kinds { set: 99, change: 99, clear: 99 });
+        assert_eq!(nothing, Braked::default(), "no change is no reason to hold");
+    }
+
+    #[test]
+    fn a_limit_is_read_as_written_and_shown_again() {
+        for text in ["20%, at least 5, at most 500", "2.5%", "10%, at most 7", "at most 3", "at least 1, at most 3"] {
+            assert_eq!(text.parse::<Limit>().unwrap().to_string(), text);
+        }
+        assert_eq!("AT  MOST 5 ,20%".parse::<Limit>().unwrap().to_string(), "20%, at most 5");
+        for text in
+            ["", "5", "at least 3", "20%, 30%", "at most 3, at least 5", "120%", "20%,", "at most -1", "at most 3 4"]
+        {
+            assert!(text.parse::<Limit>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn at_least_lifts_and_at_most_caps() {
+        let limit: Limit = "20%, at least 5, at most 500".parse().unwrap();
+        for (in_scope, allowed) in [(0, 5), (24, 5), (34, 6), (2_500, 500), (100_000, 500)] {
+            assert_eq!(limit.allowed(in_scope), allowed, "{in_scope} in scope");
+        }
+        assert_eq!("at most 3".parse::<Limit>().unwrap().allowed(1_000), 3);
+        assert_eq!(Limit::lifted().allowed(12), u64::MAX);
+    }
+
+    #[test]
+    fn a_wider_part_is_a_loosening() {
+        let limit = |text: &str| text.parse::<Limit>().unwrap();
+        let base = limit("20%, at least 5, at most 500");
+        for wider in [
+            "21%, at least 5, at most 500",
+            "20%, at least 6, at most 500",
+            "20%, at least 5, at most 501",
+            "20%, at least 5",
+        ] {
+            assert!(base.is_loosened_by(&limit(wider)), "{wider}");
+            assert!(!limit(wider).is_loosened_by(&base), "{wider}");
+        }
+        assert!(!base.is_loosened_by(&base));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_and_no_kind_goes_over(sets in 0u32..50, clears in 0u32..50, in_scope in 0u64..500, before in 0u64..30) {
+            let mut all = changes(ChangeKind::Set, sets);
+            all.extend(changes(ChangeKind::Clear, clears));
+            let written = Kinds { set: before, change: 0, clear: before };
+            let braked = brake(&all, &Brake::default(), in_scope, &written);
+            prop_assert_eq!(braked.free.len() + braked.held.len(), all.len());
+            for kind in ChangeKind::ALL {
+                let free = braked.free.iter().filter(|change| change.kind == *kind).count() as u64;
+                prop_assert!(free == 0 || free + written.of(*kind) <= Brake::default().of(*kind).allowed(in_scope));
+            }
+        }
+    }
 }

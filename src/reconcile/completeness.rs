@@ -157,3 +157,87 @@ pub fn missing_canaries(people: &People, canaries: &[String]) -> Vec<String> {
     };
     canaries.iter().filter(|canary| !is_there(canary)).cloned().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reconcile::samples::Org;
+
+    fn reading() -> Reading {
+        let counts = Counts { people: 100, with_reference: 90, scope: Some(50), accounts: 120 };
+        Reading { counts, accounts_counted: Some(120), missing_canaries: Vec::new() }
+    }
+
+    fn doubts(change: impl FnOnce(&mut Reading)) -> Vec<String> {
+        let mut read = reading();
+        change(&mut read);
+        let baseline = Baseline { people: 100, with_reference: 90, scope: Some(50) };
+        let judged = judge(&read, Some(&baseline), Percent::whole(80));
+        judged.err().unwrap_or_default().iter().map(Doubt::to_string).collect()
+    }
+
+    #[test]
+    fn a_complete_reading_is_believed_with_and_without_a_baseline() {
+        assert_eq!(doubts(|_| ()), [""; 0]);
+        assert_eq!(judge(&reading(), None, Percent::whole(80)), Ok(()));
+    }
+
+    #[test]
+    fn each_gap_is_named() {
+        type Edit = fn(&mut Reading);
+        let cases: [(Edit, &str); 10] = [
+            (|r| r.counts.people = 0, "no people in Okta"),
+            (|r| r.counts.people = 79, "79 people in Okta, far fewer than the 100 of the last days"),
+            (|r| r.counts.with_reference = 0, "no people in Okta with a manager reference"),
+            (
+                |r| r.counts.with_reference = 71,
+                "71 people in Okta with a manager reference, far fewer than the 90 of the last days",
+            ),
+            (|r| r.counts.scope = Some(0), "no people in the scope"),
+            (|r| r.counts.scope = Some(39), "39 people in the scope, far fewer than the 50 of the last days"),
+            (|r| r.counts.accounts = 0, "no accounts in Entra"),
+            (|r| r.accounts_counted = Some(123), "the listing has 120 accounts, but Entra counts 123"),
+            (|r| r.counts.accounts = 117, "the listing has 117 accounts, but Entra counts 120"),
+            (
+                |r| r.missing_canaries.push("ceo@example.com".into()),
+                "canary ceo@example.com is not among the people in Okta",
+            ),
+        ];
+        for (edit, expected) in cases {
+            assert_eq!(doubts(edit).first().map(String::as_str), Some(expected));
+        }
+    }
+
+    #[test]
+    fn the_floor_and_the_slack_belong_to_what_is_believed() {
+        assert_eq!(doubts(|r| r.counts.people = 80), [""; 0]);
+        assert_eq!(doubts(|r| r.counts.scope = None), [""; 0]);
+        assert_eq!(doubts(|r| r.accounts_counted = Some(122)), [""; 0]);
+        assert_eq!(doubts(|r| r.accounts_counted = None), [""; 0]);
+        let large = |counted| {
+            let counts = Counts { people: 1, with_reference: 1, scope: None, accounts: 99_000 };
+            judge(
+                &Reading { counts, accounts_counted: Some(counted), missing_canaries: Vec::new() },
+                None,
+                Percent::whole(80),
+            )
+        };
+        assert_eq!(large(100_000), Ok(()));
+        assert!(large(100_100).is_err());
+    }
+
+    #[test]
+    fn all_doubts_are_told_at_once() {
+        assert_eq!(doubts(|r| *r = Reading { missing_canaries: vec!["a".into()], ..Reading::default() }).len(), 4);
+    }
+
+    #[test]
+    fn placeholders_are_no_references_and_canaries_have_several_names() {
+        let mut org = Org::agreeing();
+        org.person("bo").manager = "N/A".into();
+        let people = org.sides().people;
+        assert_eq!(with_reference(&people, &org.policy), 1);
+        let canaries = ["CY@example.com", "00u-ana", "bo@mail.example.com", "dee@example.com"].map(str::to_owned);
+        assert_eq!(missing_canaries(&people, &canaries), ["dee@example.com"]);
+    }
+}

@@ -2,8 +2,9 @@
 
 use crate::domain::directory::{AccountIx, AccountRef, Accounts, People, PersonIx, PersonRef};
 use crate::domain::identity::{AccountId, PersonStatus};
+use crate::domain::index::Index;
+use crate::reconcile::fold::hash_folded;
 use crate::reconcile::fold::same;
-use crate::reconcile::index::{Index, hash_folded};
 use crate::reconcile::known::Links;
 use crate::reconcile::policy::{AccountKey, CorrelateRule, Policy};
 
@@ -200,16 +201,14 @@ fn settle_claims(seats: &mut [Seat], people: &People, accounts: usize) {
         }
         tied[account] |= before.is_eq();
     }
-    for person in 0..seats.len() {
-        let Some(account) = seats[person].found() else { continue };
+    for (this, seat) in (0_u32..).zip(seats.iter_mut()) {
+        let Some(account) = seat.found() else { continue };
         let account = account.0 as usize;
-        let this = u32::try_from(person).expect("fewer than 4 billion people");
-        // A tied best claim loses below, but only after all of its rivals were compared with it.
         if best[account] == this && !tied[account] {
             continue;
         }
-        let lost =
-            rank(people.get(PersonIx(this)).status()) > 0 && rank(people.get(PersonIx(best[account])).status()) == 0;
-        seats[person].hold = if lost { Hold::Lost } else { Hold::Conflicting };
+        let rank_of = |person: u32| rank(people.get(PersonIx(person)).status());
+        let lost = rank_of(this) > 0 && rank_of(best[account]) == 0;
+        seat.hold = if lost { Hold::Lost } else { Hold::Conflicting };
     }
 }

@@ -87,7 +87,7 @@ impl Planner<'_> {
         let person = self.input.people.get(ix);
         let verdict = plan.verdict(ix);
         Evidence {
-            person: self.person(self.input.people, ix),
+            person: person_named(self.input.people, ix),
             status: word(person.status()).to_owned(),
             in_scope: self.input.scope.contains(person.id()),
             excluded: self.is_excluded(ix),
@@ -138,16 +138,11 @@ impl Planner<'_> {
         if let Some(key) = is.account_key() {
             return first(self.accounts.hits(key, value).map(|account| self.account(account)));
         }
-        let listed = self.resolver.listed.hits(is, value).map(|(_, ix)| self.person(self.input.people, ix));
+        let listed = self.resolver.listed.hits(is, value).map(|(_, ix)| person_named(self.input.people, ix));
         let of_departed =
             self.resolver.looked_up.iter().filter(|_| !matches!(meant, Meant::Person(_) | Meant::Account(_)));
-        let departed = of_departed.flat_map(|keys| keys.hits(is, value).map(|(_, ix)| self.person(keys.people(), ix)));
+        let departed = of_departed.flat_map(|keys| keys.hits(is, value).map(|(_, ix)| person_named(keys.people(), ix)));
         first(listed.chain(departed))
-    }
-
-    fn person(&self, people: &People, ix: PersonIx) -> Named {
-        let person = people.get(ix);
-        Named { id: person.id().to_owned(), name: person.login().to_owned() }
     }
 
     fn account(&self, ix: AccountIx) -> Named {
@@ -159,6 +154,11 @@ impl Planner<'_> {
         let listed = self.input.accounts.find(id).map(|ix| self.account(ix));
         listed.unwrap_or_else(|| Named { id: id.to_string(), name: String::new() })
     }
+}
+
+fn person_named(people: &People, ix: PersonIx) -> Named {
+    let person = people.get(ix);
+    Named { id: person.id().to_owned(), name: person.login().to_owned() }
 }
 
 fn first(mut all: impl Iterator<Item = Named>) -> (Vec<Named>, bool) {

@@ -373,7 +373,7 @@ mod tests {
 
     #[test]
     fn an_expression_tells_the_attributes_it_reads() {
-        let expression: Expression = r#"${givenName}.${sn|lower}@example.com"#.parse().unwrap();
+        let expression: Expression = "${givenName}.${sn|lower}@example.com".parse().unwrap();
         assert_eq!(expression.attributes().collect::<Vec<_>>(), ["givenName", "sn"]);
     }
 

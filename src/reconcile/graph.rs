@@ -189,13 +189,116 @@ impl Depths {
             path.push(here);
             here = chains.managers[here as usize];
         }
-        // A pending account above is on a cycle that was there before: no write lies on it, so it may count as a top.
-        let above = if here == NOBODY { None } else { Some(self.by_account[here as usize]) };
-        let mut depth = above.filter(|depth| *depth != Self::PENDING).map_or(0, |depth| depth + 1);
+        let mut depth = match here {
+            NOBODY => 0,
+            _ if self.by_account[here as usize] != Self::PENDING => self.by_account[here as usize] + 1,
+            _ => {
+                // A cycle that was there before: no write lies on it, so all of it counts as a top.
+                while let Some(account) = path.pop() {
+                    self.by_account[account as usize] = 0;
+                    if account == here {
+                        break;
+                    }
+                }
+                1
+            }
+        };
         while let Some(account) = path.pop() {
             self.by_account[account as usize] = depth;
             depth += 1;
         }
         self.by_account[account as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::decision::ChangeKind;
+    use crate::domain::directory::PersonIx;
+    use crate::reconcile::samples::{Org, id};
+
+    /// Accounts with managers, as pairs of names.
+    fn accounts(pairs: &[(&str, &str)]) -> Accounts {
+        let mut org = Org::agreeing();
+        org.accounts.clear();
+        for (name, manager) in pairs {
+            org.add_account(name).manager = (!manager.is_empty()).then(|| id(manager));
+        }
+        org.sides().accounts
+    }
+
+    fn change(accounts: &Accounts, name: &str, manager: &str) -> Change {
+        let account = accounts.find(id(name)).unwrap();
+        let to = (!manager.is_empty()).then(|| id(manager));
+        Change { person: PersonIx(0), account, kind: ChangeKind::Set, from: accounts.get(account).manager(), to }
+    }
+
+    fn names(accounts: &Accounts, changes: &[Change]) -> Vec<String> {
+        changes
+            .iter()
+            .map(|change| accounts.get(change.account).user_principal_name().replace("@example.com", ""))
+            .collect()
+    }
+
+    #[test]
+    fn every_write_on_a_cycle_is_refused_and_others_are_not() {
+        let accounts = accounts(&[("a", ""), ("b", ""), ("c", ""), ("d", "a")]);
+        let changes = [("a", "b"), ("b", "c"), ("c", "a"), ("d", "b")].map(|(n, m)| change(&accounts, n, m));
+        let (kept, refused) = lint(&accounts, &changes);
+        assert_eq!(
+            (names(&accounts, &kept), names(&accounts, &refused)),
+            (vec!["d".into()], vec!["a".into(), "b".into(), "c".into()])
+        );
+    }
+
+    #[test]
+    fn a_refused_write_brings_its_old_edge_back_and_that_is_looked_at_too() {
+        // a → b and b → a would be a cycle; without them b → c is back, and c → b would close another.
+        let accounts = accounts(&[("a", ""), ("b", "c"), ("c", "")]);
+        let changes = [("a", "b"), ("b", "a"), ("c", "b")].map(|(n, m)| change(&accounts, n, m));
+        let (kept, refused) = lint(&accounts, &changes);
+        assert_eq!((kept.len(), refused.len()), (0, 3));
+    }
+
+    #[test]
+    fn a_cycle_that_was_there_is_left_alone() {
+        let accounts = accounts(&[("a", "b"), ("b", "a"), ("c", "")]);
+        let changes = [change(&accounts, "c", "a")];
+        assert_eq!(lint(&accounts, &changes).0, changes);
+        let chains = Chains::observed(&accounts);
+        let at = |name| accounts.find(id(name)).unwrap();
+        assert!(!chains.closes_cycle(at("c"), at("a")), "and the question comes to an end");
+        assert!(chains.closes_cycle(at("a"), at("b")));
+        assert!(chains.closes_cycle(at("c"), at("c")));
+    }
+
+    #[test]
+    fn managers_are_written_before_their_reports() {
+        let accounts = accounts(&[("a", ""), ("b", "a"), ("c", "b"), ("d", "c")]);
+        // The chain a ← b ← c ← d is turned round.
+        let mut changes = [("a", "b"), ("b", "c"), ("c", "d"), ("d", "")].map(|(n, m)| change(&accounts, n, m));
+        order(&accounts, &mut changes);
+        assert_eq!(names(&accounts, &changes), ["d", "c", "b", "a"]);
+        let mut chains = Chains::observed(&accounts);
+        for change in changes {
+            let manager = change.to.and_then(|to| accounts.find(to));
+            assert!(manager.is_none_or(|manager| !chains.closes_cycle(change.account, manager)));
+            chains.set(change.account, manager);
+        }
+    }
+
+    #[test]
+    fn a_very_long_chain_needs_no_stack() {
+        let name = |n: u32| format!("{n}");
+        let mut org = Org::agreeing();
+        org.accounts.clear();
+        for n in 0..100_000_u32 {
+            org.add_account(&name(n)).manager = (n > 1).then(|| id(&name(n - 1)));
+        }
+        let accounts = org.sides().accounts;
+        let mut changes = [change(&accounts, "0", "99999"), change(&accounts, "1", "0")];
+        order(&accounts, &mut changes[..1]);
+        assert_eq!(lint(&accounts, &changes).1.len(), 2);
     }
 }

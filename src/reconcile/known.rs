@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::domain::decision::Reason;
 use crate::domain::identity::AccountId;
-use crate::reconcile::index::{Index, hash_exact};
+use crate::domain::index::{Index, hash_exact};
 
 /// Which account a person had when last seen, so that a rename on either side breaks nothing.
 #[derive(Clone, Debug, Default)]

@@ -14,10 +14,17 @@ pub mod evidence;
 pub mod expression;
 mod fold;
 pub mod graph;
-mod index;
 pub mod known;
+pub mod meaning;
 pub mod percent;
 pub mod plan;
+mod plan_text;
 pub mod policy;
 mod resolve;
 pub mod settle;
+#[cfg(test)]
+mod promises;
+#[cfg(test)]
+mod reasons;
+#[cfg(test)]
+mod samples;

@@ -5,14 +5,16 @@ use std::collections::HashSet;
 use crate::domain::decision::{ChangeKind, Kinds, Reason, Tally};
 use crate::domain::directory::{AccountIx, Accounts, People, PersonIx};
 use crate::domain::identity::{AccountId, PersonStatus};
+use crate::domain::index::Digest;
 use crate::reconcile::brake::{Brake, Braked, brake};
 use crate::reconcile::completeness::with_reference;
 pub use crate::reconcile::correlate::Relinked;
 use crate::reconcile::correlate::{AccountKeys, Found, Hold, Seat, seats};
+use crate::reconcile::fold::hash_folded;
 use crate::reconcile::fold::{is_placeholder, same};
 use crate::reconcile::graph::Chains;
-use crate::reconcile::index::{Digest, hash_folded};
 use crate::reconcile::known::{Known, OwnWrite};
+pub use crate::reconcile::plan_text::Shown;
 use crate::reconcile::policy::{Policy, RefersTo, Unfit, WhenEmpty};
 use crate::reconcile::resolve::{Meant, PersonKeys, Resolver};
 
@@ -174,6 +176,8 @@ pub struct Planner<'a> {
     relinked: Vec<Relinked>,
     excluded: Excluded,
     looked_up: Option<&'a People>,
+    /// Whom the references of people who may be written mean, those who left not yet asked. In the order of the listing.
+    meant: Vec<Meant>,
 }
 
 /// What a judgement comes to, before cycles are looked for.
@@ -190,7 +194,13 @@ impl<'a> Planner<'a> {
         let (seats, relinked) = seats(&accounts, input.people, input.policy, &input.known.links);
         let resolver = Resolver::new(input.people, input.policy);
         let excluded = Excluded::new(&input.policy.exclude);
-        Self { input, accounts, resolver, seats, relinked, excluded, looked_up: None }
+        let meant = Vec::with_capacity(input.people.len());
+        let mut planner = Self { input, accounts, resolver, seats, relinked, excluded, looked_up: None, meant };
+        for (ix, person) in input.people.iter() {
+            let meant = planner.ours(ix).map(|_| planner.resolver.resolve_live(person, &planner.accounts).0);
+            planner.meant.push(meant.unwrap_or(Meant::NotGiven));
+        }
+        planner
     }
 
     /// The distinct references to look up in Okta: of people who might be written, those that lead nowhere.
@@ -198,7 +208,7 @@ impl<'a> Planner<'a> {
     pub fn unresolved(&self) -> Vec<Lookup> {
         let mut lookups = Vec::new();
         for (ix, person) in self.input.people.iter() {
-            if self.ours(ix).is_err() || self.resolver.resolve(person, &self.accounts).0 != Meant::Nobody {
+            if self.meant[ix.0 as usize] != Meant::Nobody {
                 continue;
             }
             let given = self.resolver.values(person).filter(|(_, value)| !value.is_empty() && !is_placeholder(value));
@@ -400,7 +410,10 @@ impl<'a> Planner<'a> {
         observed: Option<AccountId>,
     ) -> Result<Option<AccountIx>, (Reason, Option<AccountIx>)> {
         let clears = observed.is_some() && self.input.policy.when_empty == WhenEmpty::Clear;
-        let (meant, _) = self.resolver.resolve(self.input.people.get(ix), &self.accounts);
+        let meant = match self.meant[ix.0 as usize] {
+            Meant::Nobody => self.resolver.resolve_departed(self.input.people.get(ix)).0,
+            meant => meant,
+        };
         let manager = match meant {
             Meant::NotGiven | Meant::Placeholder if clears => return Ok(None),
             Meant::NotGiven => Err(Reason::ManagerNotGiven),

@@ -1,9 +1,10 @@
 //! Whom a manager reference means.
 
 use crate::domain::directory::{AccountIx, People, PersonIx, PersonRef};
+use crate::domain::index::Index;
 use crate::reconcile::correlate::{AccountKeys, Found, rank};
+use crate::reconcile::fold::hash_folded;
 use crate::reconcile::fold::{is_placeholder, same};
-use crate::reconcile::index::{Index, hash_folded};
 use crate::reconcile::policy::{ManagerRule, Policy, RefersTo};
 
 /// The rank of a person who left; see [`rank`].
@@ -107,6 +108,14 @@ impl<'a> Resolver<'a> {
     /// People who left are asked last of all, after every rule: whether one was looked up for somebody else's sake must
     /// not decide.
     pub(crate) fn resolve(&self, person: PersonRef<'_>, accounts: &AccountKeys<'_>) -> (Meant, Option<usize>) {
+        match self.resolve_live(person, accounts) {
+            (Meant::Nobody, _) => self.resolve_departed(person),
+            found => found,
+        }
+    }
+
+    /// The same without the people who left.
+    pub(crate) fn resolve_live(&self, person: PersonRef<'_>, accounts: &AccountKeys<'_>) -> (Meant, Option<usize>) {
         let (mut given, mut placeholder) = (false, false);
         for (place, (rule, value)) in self.values(person).enumerate() {
             if value.is_empty() || is_placeholder(value) {
@@ -120,16 +129,18 @@ impl<'a> Resolver<'a> {
                 Found::Several => return (Meant::Several, Some(place)),
             }
         }
-        if given {
-            self.resolve_departed(person)
+        let nobody = if given {
+            Meant::Nobody
         } else if placeholder {
-            (Meant::Placeholder, None)
+            Meant::Placeholder
         } else {
-            (Meant::NotGiven, None)
-        }
+            Meant::NotGiven
+        };
+        (nobody, None)
     }
 
-    fn resolve_departed(&self, person: PersonRef<'_>) -> (Meant, Option<usize>) {
+    /// Whom the references mean among people who left.
+    pub(crate) fn resolve_departed(&self, person: PersonRef<'_>) -> (Meant, Option<usize>) {
         for (place, (rule, value)) in self.values(person).enumerate() {
             if value.is_empty() || is_placeholder(value) {
                 continue;

@@ -94,7 +94,7 @@ impl Cron {
                 [change.map(|change| change.timestamp()), None]
             }
             AmbiguousOffset::Fold { .. } => {
-                [ambiguous.clone().earlier().ok(), if self.interval { ambiguous.later().ok() } else { None }]
+                [ambiguous.earlier().ok(), if self.interval { ambiguous.later().ok() } else { None }]
             }
         }
     }
@@ -106,7 +106,9 @@ impl Cron {
     }
 
     pub(super) fn describe(&self) -> String {
-        self.pattern.describe().trim_end_matches('.').to_owned()
+        let said = self.pattern.describe();
+        let said = said.trim_end_matches('.');
+        said.strip_prefix("At every ").map_or_else(|| said.to_owned(), |interval| format!("every {interval}"))
     }
 
     /// The text as it was written.

@@ -15,7 +15,7 @@ pub use crate::schedule::period::Period;
 /// When a job runs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Schedule {
-    Cron(Cron),
+    Cron(Box<Cron>),
     Every(Period),
 }
 
@@ -50,7 +50,7 @@ impl Schedule {
     ///
     /// [`ScheduleError`] names the field and its value; a pattern that never comes is refused.
     pub fn parse_cron(text: &str) -> Result<Self, ScheduleError> {
-        Cron::parse(text).map(Self::Cron)
+        Cron::parse(text).map(|cron| Self::Cron(Box::new(cron)))
     }
 
     /// Reads a period such as `2 days`. A day is a calendar day in the job's zone.

@@ -1,1 +1,192 @@
-//! Promises of the planner.
+//! Promises of the planner, the ones about clock changes above all.
+
+use jiff::civil::DateTime;
+use jiff::{SignedDuration, Timestamp, ToSpan, tz::TimeZone};
+
+use super::*;
+
+fn zone(name: &str) -> TimeZone {
+    TimeZone::get(name).unwrap()
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// The next `count` moments after a civil time, as civil times with their offset.
+fn runs(pattern: &str, zone_name: &str, after: &str, count: usize) -> Vec<String> {
+    let zone = zone(zone_name);
+    let schedule = Schedule::parse_cron(pattern).unwrap();
+    let begin = after.parse::<DateTime>().unwrap().to_zoned(zone.clone()).unwrap().timestamp();
+    let next = |last: &Timestamp| schedule.next_after(&zone, Some(*last), *last);
+    let moments = std::iter::successors(next(&begin), next).take(count);
+    moments.map(|moment| moment.to_zoned(zone.clone()).strftime("%m-%d %H:%M %:z").to_string()).collect()
+}
+
+#[test]
+fn a_sunday_without_two_o_clock_runs_at_the_first_valid_moment() {
+    // In 2026 New York's clocks go from 02:00 to 03:00 on Sunday, 8 March.
+    assert_eq!(
+        runs("0 2 * * SUN,WED", "America/New_York", "2026-03-04T12:00", 3),
+        ["03-08 03:00 -04:00", "03-11 02:00 -04:00", "03-15 02:00 -04:00"]
+    );
+}
+
+#[test]
+fn moments_in_a_gap_collapse_and_fixed_times_in_a_repeat_run_once() {
+    let cases: &[(&str, &str, &str, &[&str])] = &[
+        ("0,30 2 * * *", "Europe/Paris", "2026-03-28T12:00", &["03-29 03:00 +02:00", "03-30 02:00 +02:00"]),
+        ("*/30 2 * * *", "Europe/Paris", "2026-03-28T12:00", &["03-29 03:00 +02:00", "03-30 02:00 +02:00"]),
+        ("30 2 * * *", "Europe/Paris", "2026-10-24T12:00", &["10-25 02:30 +02:00", "10-26 02:30 +01:00"]),
+        ("30 * * * *", "Europe/Paris", "2026-10-25T01:45", &["10-25 02:30 +02:00", "10-25 02:30 +01:00"]),
+        ("0 0 * * *", "Africa/Cairo", "2026-04-23T12:00", &["04-24 01:00 +03:00", "04-25 00:00 +03:00"]),
+        ("0 9 30 12 *", "Pacific/Apia", "2011-12-29T12:00", &["12-31 00:00 +14:00"]),
+        ("30 7 * * *", "Europe/Paris", "2026-03-28T12:00", &["03-29 07:30 +02:00", "03-30 07:30 +02:00"]),
+    ];
+    for (pattern, zone, after, expected) in cases {
+        assert_eq!(runs(pattern, zone, after, expected.len()), *expected, "{pattern} in {zone}");
+    }
+}
+
+#[test]
+fn the_planner_agrees_with_walking_every_minute() {
+    let patterns = ["0,30 2 * * *", "*/20 * * * *", "15 1-3 * * *", "0 0 * * *", "45 */2 * * *", "5 1 * * SUN"];
+    let changes = [
+        ("America/New_York", "2026-03-07T12:00", "2026-10-31T12:00"),
+        ("Australia/Lord_Howe", "2026-04-04T12:00", "2026-10-03T12:00"),
+        ("Africa/Cairo", "2026-04-23T12:00", "2026-10-29T06:00"),
+    ];
+    for (name, spring, autumn) in changes {
+        let zone = zone(name);
+        for begin in [spring, autumn] {
+            let begin = begin.parse::<DateTime>().unwrap();
+            for pattern in patterns {
+                let expected = walk(pattern, &zone, begin);
+                let schedule = Schedule::parse_cron(pattern).unwrap();
+                let first = begin.to_zoned(zone.clone()).unwrap().timestamp();
+                let last = first + 48.hours();
+                let next = |last: &Timestamp| schedule.next_after(&zone, Some(*last), *last);
+                let found: Vec<_> = std::iter::successors(next(&first), next).take_while(|m| *m <= last).collect();
+                assert_eq!(found, expected, "{pattern} in {name} from {begin}");
+            }
+        }
+    }
+}
+
+/// Walks the minutes of two days as the clock on the wall shows them, and runs what the promise says.
+fn walk(pattern: &str, zone: &TimeZone, begin: DateTime) -> Vec<Timestamp> {
+    let cron = croner::parser::CronParser::new().parse(pattern).unwrap();
+    let interval = pattern.split(' ').take(2).any(|field| field.contains(['*', '/']));
+    let named = |civil: DateTime| cron.is_time_matching(&civil.to_zoned(TimeZone::UTC).unwrap()).unwrap();
+    let first = begin.to_zoned(zone.clone()).unwrap().timestamp();
+    let mut shown = std::collections::BTreeSet::new();
+    let mut found = std::collections::BTreeSet::new();
+    let mut instant = first - 12.hours();
+    let mut expected = zone.to_datetime(instant);
+    while instant <= first + 48.hours() {
+        let reads = zone.to_datetime(instant);
+        // The wall skipped from `expected` to `reads`: all named in between run now.
+        while expected < reads {
+            if named(expected) {
+                found.insert(instant);
+            }
+            expected += 1.minute();
+        }
+        let is_new = shown.insert(reads);
+        if named(reads) && (is_new || interval) {
+            found.insert(instant);
+        }
+        expected = reads + 1.minute();
+        instant += 1.minute();
+    }
+    found.into_iter().filter(|instant| *instant > first).collect()
+}
+
+#[test]
+fn five_and_six_fields_names_and_nicknames_are_understood() {
+    for (pattern, after, expected) in [
+        ("*/30 * * * *", "2026-11-21T12:00", "11-21 12:30 +00:00"),
+        ("15 30 9 * * mon-FRI", "2026-11-21T12:00", "11-23 09:30 +00:00"),
+        ("0 6 1 jan *", "2026-11-21T12:00", "01-01 06:00 +00:00"),
+        ("0 6 L * *", "2026-11-21T12:00", "11-30 06:00 +00:00"),
+        ("0 6 13 * FRI", "2026-11-21T12:00", "11-27 06:00 +00:00"),
+        ("@Daily", "2026-11-21T12:00", "11-22 00:00 +00:00"),
+        ("  0   6  *  *  7 ", "2026-11-21T12:00", "11-22 06:00 +00:00"),
+    ] {
+        assert_eq!(runs(pattern, "UTC", after, 1), [expected], "{pattern}");
+    }
+}
+
+#[test]
+fn a_wrong_pattern_names_the_field_and_its_value() {
+    for (pattern, message) in [
+        ("0 25 * * *", "hour \"25\" is not 0 to 23, a list, a range or a step such as */6"),
+        ("60 * * * *", "minute \"60\" is not 0 to 59, a list, a range or a step such as */15"),
+        ("61 0 0 * * *", "second \"61\" is not 0 to 59, a list, a range or a step such as */15"),
+        ("0 2 * * SUN,WEN", "weekday \"SUN,WEN\" is not 0 to 7 or SUN to SAT, a list, a range, MON#1 or FRI#L"),
+        ("0 2 32 * *", "day \"32\" is not 1 to 31, a list, a range, a step, L or 15W"),
+        ("0 2 * 13 *", "month \"13\" is not 1 to 12 or JAN to DEC, a list, a range or a step"),
+        ("0 2 30 2 *", "`0 2 30 2 *` never comes: no year has such a day"),
+        ("@reboot", "`@reboot` is not one of @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually"),
+        (
+            "* * * *",
+            "a schedule needs 5 fields (minute hour day month weekday), or 6 with seconds in front; this has 4",
+        ),
+        ("", "a schedule needs 5 fields (minute hour day month weekday), or 6 with seconds in front; this has 0"),
+        (
+            "0 0 2 * * * 2027",
+            "a schedule has no year field: 5 fields (minute hour day month weekday), or 6 with seconds in front",
+        ),
+    ] {
+        assert_eq!(Schedule::parse_cron(pattern).unwrap_err().to_string(), message);
+    }
+}
+
+#[test]
+fn a_period_keeps_its_rhythm_in_calendar_days() {
+    let oslo = zone("Europe/Oslo");
+    let every = Schedule::every("2 days").unwrap();
+    let last = at("2026-03-28T01:00:00Z"); // 02:00 in winter time, the day before the change
+    assert_eq!(every.next_after(&oslo, Some(last), last), Some(at("2026-03-30T00:00:00Z")), "02:00 in summer time");
+    let late = at("2026-04-02T12:00:00Z");
+    assert_eq!(every.next_after(&oslo, Some(last), late), Some(at("2026-04-03T00:00:00Z")), "on the same grid");
+    let long_after = at("2036-04-02T12:00:00Z");
+    let next = every.next_after(&oslo, Some(last), long_after).unwrap();
+    assert!(next > long_after && next.duration_since(long_after) <= SignedDuration::from_hours(48));
+    assert_eq!(every.next_after(&oslo, None, late), Some(late), "due at once without a last moment");
+    assert_eq!(Schedule::every("90m").unwrap().next_after(&oslo, Some(last), last), Some(last + 90.minutes()));
+}
+
+#[test]
+fn what_is_not_a_period_is_refused() {
+    for (text, message) in [
+        ("0 seconds", "a period must be at least a second"),
+        ("-2 days", "a period must be at least a second"),
+        ("500 ms", "a period must be at least a second"),
+        (
+            "1 month",
+            "`1 month` is not a period: months and years differ in length; use `schedule`, such as \"0 6 1 * *\"",
+        ),
+        ("often", "`often` is not a period, such as \"2 days\", \"90 minutes\" or \"1 week\""),
+        ("5", "`5` is not a period, such as \"2 days\", \"90 minutes\" or \"1 week\""),
+    ] {
+        assert_eq!(Schedule::every(text).unwrap_err().to_string(), message);
+    }
+}
+
+#[test]
+fn a_timer_that_rings_early_is_not_given_the_same_moment_again() {
+    let schedule = Schedule::parse_cron("0 * * * *").unwrap();
+    let planned = at("2026-11-21T12:00:00Z");
+    let early = planned - 300.milliseconds();
+    assert_eq!(schedule.next_after(&TimeZone::UTC, Some(planned), early), Some(at("2026-11-21T13:00:00Z")));
+    let set_back = at("2026-11-20T12:30:00Z");
+    assert_eq!(schedule.next_after(&TimeZone::UTC, Some(planned), set_back), Some(at("2026-11-20T13:00:00Z")));
+}
+
+#[test]
+fn a_schedule_is_said_in_words() {
+    assert_eq!(Schedule::parse_cron("0 2 * * SUN,WED").unwrap().describe(), "At 02:00, on Sunday and Wednesday");
+    assert_eq!(Schedule::parse_cron("*/30 * * * *").unwrap().describe(), "every 30 minutes");
+    assert_eq!(Schedule::every("2 days").unwrap().describe(), "every 2 days");
+}

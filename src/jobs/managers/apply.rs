@@ -12,8 +12,8 @@ use uuid::Uuid;
 use crate::domain::decision::Reason;
 use crate::domain::directory::{AccountIx, Accounts, People};
 use crate::domain::identity::AccountId;
-use crate::graph::{ManagerState, ManagerTarget, ManagerWrite, WriteResult};
 use crate::domain::identity::PersonId;
+use crate::graph::{ManagerState, ManagerTarget, ManagerWrite, WriteResult};
 use crate::history::changes::{Answer, ChangeId, Confirmation, Intent};
 use crate::jobs::error::JobError;
 use crate::jobs::managers::Managers;
@@ -36,7 +36,12 @@ pub(super) enum Fate {
     Stale,
     /// Another write was refused, and without it this one would close a cycle.
     ClosesCycle,
-    Refused { status: u16, code: String, message: String, request_id: Option<String> },
+    Refused {
+        status: u16,
+        code: String,
+        message: String,
+        request_id: Option<String>,
+    },
     /// No answer; to be settled by reading.
     Unknown(ChangeId),
     /// Accepted; to be confirmed by reading.
@@ -189,7 +194,8 @@ impl Applying<'_> {
         if batch.is_empty() || age < limit {
             return Ok(batch);
         }
-        let accounts: Vec<AccountId> = batch.iter().map(|place| self.plan.account(&self.plan.changes[*place])).collect();
+        let accounts: Vec<AccountId> =
+            batch.iter().map(|place| self.plan.account(&self.plan.changes[*place])).collect();
         let states = self.job.graph.read_managers(&accounts).await?;
         let mut fit = Vec::with_capacity(batch.len());
         for (place, (_, state)) in batch.into_iter().zip(states) {
@@ -220,7 +226,8 @@ impl Applying<'_> {
         };
         self.last_write = Some(self.context.now());
         let results: Vec<WriteResult> = answers.into_iter().map(|answer| answer.result).collect();
-        let noted: Vec<(ChangeId, Answer)> = rows.iter().zip(&results).map(|(row, result)| (*row, answer(result))).collect();
+        let noted: Vec<(ChangeId, Answer)> =
+            rows.iter().zip(&results).map(|(row, result)| (*row, answer(result))).collect();
         history.record_answers(&noted, self.context.now()).await?;
         for ((place, row), result) in batch.iter().zip(rows).zip(&results) {
             self.take_in(*place, row, result);
@@ -236,7 +243,9 @@ impl Applying<'_> {
                 Fate::Accepted(row)
             }
             WriteResult::Unknown { .. } => Fate::Unknown(row),
-            WriteResult::Refused { status: 404, message, .. } if names(message, self.plan.account(change)) => Fate::Vanished,
+            WriteResult::Refused { status: 404, message, .. } if names(message, self.plan.account(change)) => {
+                Fate::Vanished
+            }
             WriteResult::Refused { status, code, message, request_id } => Fate::Refused {
                 status: *status,
                 code: code.clone(),
@@ -249,9 +258,9 @@ impl Applying<'_> {
     /// When the first whole batch is refused for want of a permission, so would be all others: nothing more is tried.
     fn stop_when_denied(&mut self, batch: &[usize], results: &[WriteResult]) -> Result<(), JobError> {
         let first = !std::mem::replace(&mut self.sent_before, true);
-        let denied = results.iter().all(
-            |result| matches!(result, WriteResult::Refused { code, .. } if code == "Authorization_RequestDenied"),
-        );
+        let denied = results
+            .iter()
+            .all(|result| matches!(result, WriteResult::Refused { code, .. } if code == "Authorization_RequestDenied"));
         if !first || !denied {
             return Ok(());
         }

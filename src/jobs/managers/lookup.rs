@@ -80,9 +80,6 @@ mod tests {
             Lookup { is: RefersTo::Email, value: "a\" or status eq \"ACTIVE".to_owned() },
             Lookup { is: RefersTo::ShortLogin, value: "bo".to_owned() },
         ];
-        assert_eq!(
-            expression(&lookups),
-            r#"profile.email eq "a\" or status eq \"ACTIVE" or profile.login sw "bo@""#
-        );
+        assert_eq!(expression(&lookups), r#"profile.email eq "a\" or status eq \"ACTIVE" or profile.login sw "bo@""#);
     }
 }

@@ -18,6 +18,7 @@ mod undo;
 
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::run::{Mode, Outcome};
@@ -76,7 +77,7 @@ pub(super) async fn run(job: &Managers, task: Task, context: &Context) -> Result
 /// Waits for `reading`, or for the stop. Reading has no effect that must be finished.
 async fn unless_stopped<T>(
     stop: &CancellationToken,
-    reading: impl Future<Output = Result<T, JobError>>,
+    reading: BoxFuture<'_, Result<T, JobError>>,
 ) -> Result<T, JobError> {
     tokio::select! {
         biased;

@@ -50,11 +50,7 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Reads, plans, and does what `purpose` asks for.
 pub(super) async fn pass(job: &Managers, purpose: Purpose, context: &Context) -> Result<Finish, JobError> {
-    let read = unless_stopped(&context.stop, async {
-        let settled = settle_open(job, context).await?;
-        let read_at = context.now();
-        Ok((settled, read_at, read(job, &context.progress).await?))
-    });
+    let read = unless_stopped(&context.stop, Box::pin(settle_and_read(job, context)));
     let (settled, read_at, sides) = match read.await {
         Err(JobError::Stopped) => return Ok(stopped()),
         other => other?,
@@ -69,6 +65,13 @@ pub(super) async fn pass(job: &Managers, purpose: Purpose, context: &Context) ->
     let known = known(job, context).await?;
     let mut pass = Pass { job, context, read_at, sides, known, summary };
     pass.go(purpose).await
+}
+
+/// How many open writes were settled, when reading began, and what was read.
+async fn settle_and_read(job: &Managers, context: &Context) -> Result<(usize, Timestamp, Sides), JobError> {
+    let settled = settle_open(job, context).await?;
+    let read_at = context.now();
+    Ok((settled, read_at, read(job, &context.progress).await?))
 }
 
 /// Judges the reading and keeps its counts, believed or not.
@@ -87,11 +90,8 @@ async fn believed(
             counts.people, counts.with_reference
         ));
     }
-    let baseline = baseline.map(|base| Baseline {
-        people: base.people,
-        with_reference: base.with_reference,
-        scope: base.scope,
-    });
+    let baseline =
+        baseline.map(|base| Baseline { people: base.people, with_reference: base.with_reference, scope: base.scope });
     let verdict = judge(&sides.reading, baseline.as_ref(), job.source_floor);
     context
         .history
@@ -175,11 +175,11 @@ impl Pass<'_> {
     async fn look_up(&self, planner: &Planner<'_>) -> Result<People, JobError> {
         let lookups = planner.unresolved();
         let columns = self.sides.people.columns();
-        unless_stopped(&self.context.stop, look_up(self.job, columns, &lookups, &self.context.progress)).await
+        unless_stopped(&self.context.stop, Box::pin(look_up(self.job, columns, &lookups, &self.context.progress))).await
     }
 
     async fn record(&self, planner: &Planner<'_>, plan: &Plan) -> Result<(), JobError> {
-        record::decisions(self.context, &self.sides, planner, plan, true).await?;
+        record::decisions(self.context, &self.sides, planner, plan).await?;
         record::links(self.context, self.job, &self.sides, plan).await?;
         record::parked(self.context, &self.sides, &self.known, plan).await
     }

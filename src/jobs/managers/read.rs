@@ -41,12 +41,10 @@ impl Meter<'_> {
 pub(super) async fn read(job: &Managers, progress: &Progress) -> Result<Sides, JobError> {
     let meter = Meter { progress, read: AtomicU64::new(0) };
     let columns = columns(job);
-    let (mut people, listed_scope, accounts, counted) = tokio::try_join!(
-        people(job, &columns, &meter),
-        scope(job),
-        accounts(job, &meter),
-        async { Ok(job.graph.count_accounts().await?) },
-    )?;
+    let (mut people, listed_scope, accounts, counted) =
+        tokio::try_join!(people(job, &columns, &meter), scope(job), accounts(job, &meter), async {
+            Ok(job.graph.count_accounts().await?)
+        },)?;
     let scope = apply_scope(listed_scope, &mut people);
     let reading = Reading {
         counts: Counts {
@@ -61,13 +59,27 @@ pub(super) async fn read(job: &Managers, progress: &Progress) -> Result<Sides, J
     Ok(Sides { people, accounts, scope, reading })
 }
 
+/// Reads the accounts alone, for people who are known already.
+pub(super) async fn read_accounts_only(job: &Managers, people: People, progress: &Progress) -> Result<Sides, JobError> {
+    let meter = Meter { progress, read: AtomicU64::new(0) };
+    let accounts = accounts(job, &meter).await?;
+    let counts =
+        Counts { people: people.len() as u64, with_reference: 0, scope: None, accounts: accounts.len() as u64 };
+    let reading = Reading { counts, accounts_counted: None, missing_canaries: Vec::new() };
+    Ok(Sides { people, accounts, scope: Scope::Everyone, reading })
+}
+
 /// The attributes to keep of each person: what the rules name, and what canaries and exclusions are compared with.
-fn columns(job: &Managers) -> Vec<String> {
+pub(super) fn columns(job: &Managers) -> Vec<String> {
     let mut columns = job.policy.okta_attributes();
     if !job.canaries.is_empty() || !job.policy.exclude.is_empty() {
         columns.push("email".to_owned());
     }
     columns
+}
+
+async fn count(job: &Managers) -> Result<u64, JobError> {
+    Ok(job.graph.count_accounts().await?)
 }
 
 async fn people(job: &Managers, columns: &[String], meter: &Meter<'_>) -> Result<People, JobError> {

@@ -1,5 +1,6 @@
 //! What a run leaves in history about people: decisions, links, stored plans, parked people.
 
+use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::decision::Reason;
@@ -7,10 +8,12 @@ use crate::domain::directory::{AccountIx, Accounts, People, PersonIx};
 use crate::domain::identity::{AccountId, PersonId};
 use crate::domain::run::PlanId;
 use crate::graph::GraphError;
+use crate::graph::error::Refusal;
+use crate::history::Found;
 use crate::history::decisions::{Decision, Pass};
 use crate::history::parked::ParkedPerson;
 use crate::history::plans::{LoadedPlan, PlannedChange, diff};
-use crate::history::Found;
+use crate::http::Method;
 use crate::jobs::error::JobError;
 use crate::jobs::managers::apply::Fate;
 use crate::jobs::managers::read::Sides;
@@ -29,40 +32,70 @@ pub(super) fn label(accounts: &Accounts, manager: Option<AccountId>) -> Option<S
     Some(listed.unwrap_or_else(|| manager.to_string()))
 }
 
+/// Boxed: the compiler cannot see by itself that a future over an iterator of closures may change threads.
+type Recording<'a> = BoxFuture<'a, Result<(), JobError>>;
+
 /// Records what was decided about everybody, a row for each decision that changed.
-pub(super) async fn decisions(
-    context: &Context,
-    sides: &Sides,
-    planner: &Planner<'_>,
-    plan: &Plan,
-    full: bool,
-) -> Result<(), JobError> {
-    let pass = Pass { run: &context.run, job: &context.job, at: context.now(), full };
-    let rows = sides.people.iter().map(|(ix, person)| {
-        let verdict = plan.verdict(ix);
-        let account = verdict.account().map(|account| sides.accounts.get(account));
-        Decision {
-            person: person.id(),
-            login: person.login(),
-            upn: account.map_or("", |account| account.user_principal_name()),
-            account: account.map(|account| account.id()),
-            reason: verdict.reason,
-            digest: plan.digest(ix),
-            evidence: move || {
-                serde_json::to_string(&planner.evidence(plan, ix)).expect("evidence is texts, lists and words")
-            },
-        }
-    });
-    context.history.record_decisions(&pass, rows).await?;
-    Ok(())
+pub(super) fn decisions<'a>(
+    context: &'a Context,
+    sides: &'a Sides,
+    planner: &'a Planner<'a>,
+    plan: &'a Plan,
+) -> Recording<'a> {
+    Box::pin(async move {
+        let pass = Pass { run: &context.run, job: &context.job, at: context.now(), full: true };
+        let rows = sides.people.iter().map(|(ix, _)| decision(sides, planner, plan, ix));
+        context.history.record_decisions(&pass, rows).await?;
+        Ok(())
+    })
+}
+
+/// Records what was decided about one person.
+pub(super) fn decision_of<'a>(
+    context: &'a Context,
+    sides: &'a Sides,
+    planner: &'a Planner<'a>,
+    plan: &'a Plan,
+    ix: PersonIx,
+) -> Recording<'a> {
+    Box::pin(async move {
+        let pass = Pass { run: &context.run, job: &context.job, at: context.now(), full: false };
+        context.history.record_decisions(&pass, std::iter::once(decision(sides, planner, plan, ix))).await?;
+        Ok(())
+    })
+}
+
+fn decision<'a>(
+    sides: &'a Sides,
+    planner: &'a Planner<'_>,
+    plan: &'a Plan,
+    ix: PersonIx,
+) -> Decision<'a, impl FnOnce() -> String + Send + 'a> {
+    let person = sides.people.get(ix);
+    let verdict = plan.verdict(ix);
+    let account = verdict.account().map(|account| sides.accounts.get(account));
+    Decision {
+        person: person.id(),
+        login: person.login(),
+        upn: account.map_or("", |account| account.user_principal_name()),
+        account: account.map(|account| account.id()),
+        reason: verdict.reason,
+        digest: plan.digest(ix),
+        evidence: move || {
+            serde_json::to_string(&planner.evidence(plan, ix)).expect("evidence is texts, lists and words")
+        },
+    }
 }
 
 /// Remembers which account is whose.
 pub(super) async fn links(context: &Context, job: &Managers, sides: &Sides, plan: &Plan) -> Result<(), JobError> {
-    let links =
-        plan.links.iter().map(|(person, account)| (sides.people.get(*person).id(), sides.accounts.get(*account).id()));
+    let Sides { people, accounts, .. } = sides;
+    let mut found = Vec::with_capacity(plan.links.len());
+    for (person, account) in &plan.links {
+        found.push((people.get(*person).id(), accounts.get(*account).id()));
+    }
     let fingerprint = rules::correlation(&job.policy);
-    context.history.save_links(&context.run, &fingerprint, links, context.now()).await?;
+    context.history.save_links(&context.run, &fingerprint, found.into_iter(), context.now()).await?;
     Ok(())
 }
 
@@ -175,11 +208,7 @@ impl Outcomes<'_> {
     }
 
     /// Parks people whose write was refused while others were accepted: the fault is theirs and not ours.
-    pub(super) async fn park(
-        &self,
-        context: &Context,
-        sides: &Sides,
-    ) -> Result<Vec<(String, Park)>, JobError> {
+    pub(super) async fn park(&self, context: &Context, sides: &Sides) -> Result<Vec<(String, Park)>, JobError> {
         if !self.fates.iter().any(Fate::was_accepted) {
             return Ok(Vec::new());
         }
@@ -210,14 +239,16 @@ fn blocked(context: &Context, sides: &Sides, change: &Change, fate: &Fate, now: 
     let Fate::Refused { status, code, message, request_id } = fate else { return None };
     let person = sides.people.get(change.person);
     let request_id = request_id.as_deref().unwrap_or("none");
-    let error = GraphError::Refused {
-        method: crate::http::Method::PUT,
+    let error = GraphError::Refused(Box::new(Refusal {
+        method: Method::PUT,
         path: "/users/{id}/manager/$ref".to_owned(),
         status: *status,
         code: code.clone(),
+        inner_code: None,
         message: message.clone(),
-        request_id: request_id.to_owned(),
-    };
+        request_id: Some(request_id.to_owned()),
+        asked_to_wait: None,
+    }));
     Some(ParkedPerson {
         job: context.job.clone(),
         person: PersonId::new(person.id()),

@@ -90,13 +90,28 @@ impl Summary {
             outcome: if hold { Outcome::Held } else { Outcome::Planned },
             reason: hold.then(|| "rules_changed".to_owned()),
             message: if hold {
-                format!("the job's rules changed, so nothing is written until a plan is approved; {what}; {}", left(tally))
+                format!(
+                    "the job's rules changed, so nothing is written until a plan is approved; {what}; {}",
+                    left(tally)
+                )
             } else {
                 format!("{what}; {}", left(tally))
             },
             hint: id.as_ref().map(|id| format!("`graphkeeper approve {id}` carries it out")),
             unresolved: Some(unresolved),
             details: self.details(tally.clone(), id, lines),
+        }
+    }
+
+    /// What an undo would restore.
+    pub(super) fn undo_shown(&mut self, sides: &Sides, tally: &Tally, restore: &[Change], of: &RunId) -> Finish {
+        let lines = restore.iter().map(|change| line(sides, change, "planned", None)).collect();
+        Finish {
+            outcome: Outcome::Planned,
+            message: format!("undo of run {of} would restore {} managers: {}", restore.len(), kinds(&tally.planned)),
+            hint: (!restore.is_empty()).then(|| format!("`graphkeeper undo {of} --yes` does it")),
+            details: self.details(tally.clone(), None, lines),
+            ..Finish::default()
         }
     }
 

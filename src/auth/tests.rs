@@ -1,0 +1,188 @@
+//! Identities against a token endpoint that plays its part.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::auth::{Authorizer, Class, EntraApp, EntraUser, SecretStyle, SendError};
+use crate::clock::SystemClock;
+use crate::http::calls::Service;
+use crate::http::testing::{Received, Reply, Server, client};
+use crate::http::{Answer, Call, Draft};
+use crate::secret::Secret;
+
+fn secret(text: &str) -> Secret {
+    Secret::new(text.to_owned())
+}
+
+fn app(server: &Server, style: SecretStyle) -> Authorizer {
+    let app = EntraApp {
+        authority_url: server.url.clone(),
+        tenant: "contoso.example".into(),
+        client_id: "id 1".into(),
+        client_secret: secret("s~+/"),
+        style,
+        scope: "https://graph.example/.default".into(),
+    };
+    Authorizer::entra_app(app, client(), Arc::new(SystemClock))
+}
+
+fn user(server: &Server, first: Option<&str>, client_id: &str, directory: &Path) -> Authorizer {
+    let user = EntraUser {
+        authority_url: server.url.clone(),
+        tenant: "contoso.example".into(),
+        client_id: client_id.into(),
+        client_secret: None,
+        first_refresh_token: first.map(secret),
+        scopes: vec!["User.Read".into(), "offline_access".into()],
+        directory: directory.to_owned(),
+    };
+    Authorizer::entra_user(user, client(), Arc::new(SystemClock))
+}
+
+fn token(access: &str, expires_in: u32) -> Reply {
+    Reply::json(200, format!(r#"{{"token_type":"Bearer","expires_in":{expires_in},"access_token":"{access}"}}"#))
+}
+
+fn field(request: &Received, name: &str) -> Option<String> {
+    let fields = url::form_urlencoded::parse(request.body.as_bytes());
+    fields.into_iter().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
+
+/// Rotates: `r0` → `r1` → `r2` …; refuses those in `dead`.
+async fn rotating(dead: &'static [&'static str]) -> Server {
+    Server::with(move |request| {
+        let used = field(request, "refresh_token").unwrap();
+        if dead.contains(&used.as_str()) {
+            return Reply::json(400, r#"{"error":"invalid_grant","error_description":"AADSTS700082: The refresh token of ana@x.example has expired.\r\nTrace ID: t","error_codes":[700082],"trace_id":"t"}"#);
+        }
+        let next: u32 = used[1..].parse::<u32>().unwrap() + 1;
+        Reply::json(200, format!(r#"{{"expires_in":3599,"access_token":"a{next}","refresh_token":"r{next}"}}"#))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_token_is_fetched_once_and_kept() {
+    let server = Server::script([token("one", 3599)]).await;
+    let app = app(&server, SecretStyle::Form);
+    let (a, b) = tokio::join!(app.authorization(), app.authorization());
+    assert_eq!((a.unwrap().expose(), b.unwrap().expose()), ("Bearer one", "Bearer one"));
+    let received = server.received();
+    assert_eq!(received.len(), 1);
+    assert_eq!(received[0].target, "/contoso.example/oauth2/v2.0/token");
+    assert_eq!(field(&received[0], "client_secret").as_deref(), Some("s~+/"));
+    assert_eq!(field(&received[0], "scope").as_deref(), Some("https://graph.example/.default"));
+}
+
+#[tokio::test]
+async fn a_secret_in_the_basic_header_is_form_encoded_first() {
+    let server = Server::script([token("one", 3599)]).await;
+    app(&server, SecretStyle::Basic).authorization().await.unwrap();
+    let request = &server.received()[0];
+    // base64 of `id+1:s%7E%2B%2F`
+    assert_eq!(request.header("authorization"), Some("Basic aWQrMTpzJTdFJTJCJTJG"));
+    assert_eq!(field(request, "client_secret"), None);
+}
+
+#[tokio::test]
+async fn a_token_that_has_ended_is_renewed() {
+    let server = Server::script([token("one", 0), token("two", 3599)]).await;
+    let app = app(&server, SecretStyle::Form);
+    assert_eq!(app.authorization().await.unwrap().expose(), "Bearer one");
+    assert_eq!(app.authorization().await.unwrap().expose(), "Bearer two");
+}
+
+#[tokio::test]
+async fn a_refusal_names_number_trace_and_remedy_and_nobody() {
+    let body = r#"{"error":"invalid_client","error_description":"AADSTS7000222: The provided client secret keys of ana@x.example are expired.\r\nTrace ID: tr","error_codes":[7000222],"trace_id":"tr"}"#;
+    let server = Server::script([Reply::json(401, body)]).await;
+    let error = app(&server, SecretStyle::Form).authorization().await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Entra refused to sign in the application: invalid_client: \
+         AADSTS7000222: The provided client secret keys of {name} are expired. (trace id tr)"
+    );
+    assert_eq!(error.class(), Class::Misconfigured);
+    assert!(error.hint().unwrap().contains("make a new one"));
+}
+
+#[tokio::test]
+async fn a_page_in_the_place_of_a_token_is_no_reason_to_wake_anybody() {
+    let server = Server::script([Reply::html(502)]).await;
+    let error = app(&server, SecretStyle::Form).authorization().await.unwrap_err();
+    assert_eq!(error.class(), Class::Retry, "{error}");
+    let server = Server::script([Reply::html(200)]).await;
+    let error = app(&server, SecretStyle::Form).authorization().await.unwrap_err();
+    assert_eq!(error.class(), Class::Retry, "{error}");
+}
+
+#[tokio::test]
+async fn a_refused_token_is_dropped_once() {
+    let server = Server::with(|request| match (request.method.as_str(), request.header("authorization")) {
+        ("POST", _) => token("fresh", 3599),
+        (_, Some("Bearer fresh")) => Reply::json(401, "{}"),
+        other => panic!("{other:?}"),
+    })
+    .await;
+    let sent: Result<Answer, SendError> = async {
+        let app = app(&server, SecretStyle::Form);
+        let call = Call::get(Service::Graph, server.url.join("/me").unwrap(), "/me");
+        app.send(&client(), &call, |_| Draft::new()).await
+    }
+    .await;
+    assert_eq!(sent.unwrap().status.as_u16(), 401);
+    let methods: Vec<String> = server.received().into_iter().map(|request| request.method).collect();
+    assert_eq!(methods, ["POST", "GET", "POST", "GET"]);
+}
+
+#[tokio::test]
+async fn oktas_token_is_sent_as_it_is_and_a_broken_one_is_not_sent() {
+    assert_eq!(Authorizer::okta_token(&secret("00abc\n")).authorization().await.unwrap().expose(), "SSWS 00abc");
+    let error = Authorizer::okta_token(&secret("00\nabc")).authorization().await.unwrap_err();
+    assert_eq!(error.class(), Class::Misconfigured);
+    assert!(!error.to_string().contains("abc"));
+}
+
+#[tokio::test]
+async fn the_rotated_refresh_token_is_stored_and_used_by_the_next_process() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = rotating(&[]).await;
+    for expected in ["Bearer a1", "Bearer a2"] {
+        let user = user(&server, Some("r0"), "c", directory.path());
+        assert_eq!(user.authorization().await.unwrap().expose(), expected);
+    }
+    let file = std::fs::read_to_string(directory.path().join("entra-user.json")).unwrap();
+    assert!(file.contains(r#""refresh_token": "r2""#) && file.contains(r#""previous": "r1""#), "{file}");
+}
+
+#[tokio::test]
+async fn another_clients_stored_token_is_not_used() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = rotating(&[]).await;
+    user(&server, Some("r5"), "one", directory.path()).authorization().await.unwrap();
+    user(&server, Some("r0"), "two", directory.path()).authorization().await.unwrap();
+    assert_eq!(field(&server.received()[1], "refresh_token").as_deref(), Some("r0"));
+}
+
+#[tokio::test]
+async fn a_rotated_token_that_does_not_work_gives_way_to_the_one_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = rotating(&["r1"]).await;
+    user(&server, Some("r0"), "c", directory.path()).authorization().await.unwrap();
+    let again = user(&server, Some("r0"), "c", directory.path()).authorization().await.unwrap();
+    assert_eq!(again.expose(), "Bearer a1");
+    let used: Vec<_> = server.received().iter().map(|r| field(r, "refresh_token").unwrap()).collect();
+    assert_eq!(used, ["r0", "r1", "r0"]);
+}
+
+#[tokio::test]
+async fn a_dead_sign_in_and_none_at_all_need_a_human() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = rotating(&["r0"]).await;
+    let dead = user(&server, Some("r0"), "c", directory.path()).authorization().await.unwrap_err();
+    assert_eq!(dead.class(), Class::NeedsHuman);
+    assert!(!dead.to_string().contains('@') && dead.to_string().contains("AADSTS700082"), "{dead}");
+    let none = user(&server, None, "c", directory.path()).authorization().await.unwrap_err();
+    assert_eq!(none.class(), Class::NeedsHuman);
+    assert!(none.hint().is_some());
+}

@@ -1,0 +1,314 @@
+//! `check`: every mistake in the configuration, and when each job runs next.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
+
+use jiff::Timestamp;
+use jiff::fmt::friendly::{Designator, Spacing, SpanPrinter};
+use serde_json::{Value, json};
+
+use crate::cli::args::{Global, OutputFormat};
+use crate::cli::exit;
+use crate::cli::render::{self, Cell, Table, local};
+use crate::config;
+use crate::config::problem::{Origin, Problem};
+use crate::config::settings::{JobSettings, Settings, Work};
+use crate::schedule::Schedule;
+
+/// How many runs are foretold.
+const RUNS: usize = 5;
+
+/// What there is to say about a configuration.
+struct Findings {
+    settings: Option<Settings>,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+/// Checks the configuration that `global` names.
+///
+/// # Errors
+///
+/// Those of standard output.
+pub(super) fn run(global: &Global, env: &[(String, String)], now: Timestamp) -> io::Result<u8> {
+    let findings = Findings::of(&global.config, env);
+    match global.format() {
+        OutputFormat::Table => render::print_with(|out| io::Write::write_all(out, findings.text(now).as_bytes()))?,
+        OutputFormat::Json => render::print_with(|out| render::write_json(out, &findings.json(now)))?,
+        OutputFormat::Csv => render::print(&findings.table(), OutputFormat::Csv)?,
+    }
+    Ok(findings.exit_code())
+}
+
+impl Findings {
+    /// Reads the file, and tries every secret as this user.
+    fn of(path: &Path, env: &[(String, String)]) -> Self {
+        match config::load(path, env) {
+            Ok(settings) => Self::of_settings(settings, env),
+            Err(found) => Self { settings: None, problems: found.problems, warnings: found.warnings },
+        }
+    }
+
+    fn of_settings(settings: Settings, env: &[(String, String)]) -> Self {
+        let mut problems = Vec::new();
+        let mut warnings = settings.warnings.clone();
+        for (problem, harmless) in settings.secrets.iter().filter_map(|secret| secret.problem(env)) {
+            if harmless { warnings.push(problem) } else { problems.push(problem) }
+        }
+        Self { settings: Some(settings), problems, warnings }
+    }
+
+    const fn exit_code(&self) -> u8 {
+        if self.problems.is_empty() { exit::SUCCEEDED } else { exit::USAGE }
+    }
+
+    /// What an operator reads.
+    fn text(&self, now: Timestamp) -> String {
+        let mut text = String::new();
+        for problem in &self.problems {
+            let _ = writeln!(text, "{problem}");
+        }
+        for warning in &self.warnings {
+            let _ = writeln!(text, "warning: {warning}");
+        }
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        let counts = [(self.problems.len(), "problem"), (self.warnings.len(), "warning")];
+        let counts: Vec<String> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| counted(*n, what)).collect();
+        match &self.settings {
+            Some(settings) => {
+                let verdict = if self.problems.is_empty() { "The configuration is good" } else { "Not ready" };
+                let counts = if counts.is_empty() { String::new() } else { format!(" ({})", counts.join(", ")) };
+                let jobs = counted(settings.jobs.len(), "job");
+                let directory = settings.state_directory.display();
+                let _ = writeln!(
+                    text,
+                    "{verdict}{counts}: {jobs}, state in {directory}, fingerprint {}",
+                    settings.fingerprint
+                );
+                for job in settings.jobs.values() {
+                    job_text(&mut text, job, now);
+                }
+            }
+            None => {
+                let _ = writeln!(text, "{}", counts.join(", "));
+            }
+        }
+        text
+    }
+
+    /// What programs read.
+    fn json(&self, now: Timestamp) -> Value {
+        let list = |found: &[Problem]| found.iter().map(problem_json).collect::<Vec<_>>();
+        let jobs = self.settings.iter().flat_map(|settings| settings.jobs.values()).map(|job| job_json(job, now));
+        json!({
+            "ok": self.problems.is_empty(),
+            "fingerprint": self.settings.as_ref().map(|settings| settings.fingerprint.as_str()),
+            "problems": list(&self.problems),
+            "warnings": list(&self.warnings),
+            "jobs": jobs.collect::<Vec<_>>(),
+        })
+    }
+
+    fn table(&self) -> Table {
+        let columns = ["severity", "source", "line", "column", "key", "message", "suggestion"].map(|key| (key, key));
+        let mut table = Table::new(&columns, "no problems");
+        let problems = self.problems.iter().map(|problem| ("problem", problem));
+        for (severity, found) in problems.chain(self.warnings.iter().map(|warning| ("warning", warning))) {
+            let (source, position) = place(&found.origin);
+            table.push(vec![
+                Cell::text(severity),
+                Cell::text(source),
+                Cell::optional(position, |(line, _)| Cell::new(line, line.to_string())),
+                Cell::optional(position, |(_, column)| Cell::new(column, column.to_string())),
+                Cell::text(&found.key),
+                Cell::text(&found.message),
+                Cell::optional(found.suggestion.clone(), Cell::text),
+            ]);
+        }
+        table
+    }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+fn job_text(text: &mut String, job: &JobSettings, now: Timestamp) {
+    let mode = match &job.work {
+        Work::Managers(managers) => format!(", mode {}", managers.mode),
+        Work::Licenses | Work::Keepalive(_) => String::new(),
+    };
+    let when = job.schedule.as_ref().map_or_else(|| "runs by hand only".to_owned(), Schedule::describe);
+    let _ = writeln!(text, "\n{} ({}{mode}): {when}", job.name, job.kind());
+    if job.schedule.is_none() {
+        return;
+    }
+    let counted =
+        matches!(job.schedule, Some(Schedule::Every(_))).then_some(", counted from now for want of a last run");
+    let jitter = (!job.jitter.is_zero()).then(|| format!(", each up to {} later", spoken(job.jitter)));
+    let _ = writeln!(text, "  next in {}{}{}", job.zone.name, jitter.unwrap_or_default(), counted.unwrap_or_default());
+    for run in next_runs(job, now) {
+        let _ = writeln!(text, "    {}", local(run, &job.zone.tz));
+    }
+}
+
+fn spoken(length: std::time::Duration) -> String {
+    SpanPrinter::new()
+        .designator(Designator::Verbose)
+        .spacing(Spacing::BetweenUnitsAndDesignators)
+        .unsigned_duration_to_string(&length)
+}
+
+/// The next moments of a job. A period counts from its last run, which `check` does not know: it counts from now.
+fn next_runs(job: &JobSettings, now: Timestamp) -> Vec<Timestamp> {
+    let Some(schedule) = &job.schedule else { return Vec::new() };
+    let first = schedule.next_after(&job.zone.tz, None, now);
+    let next = |last: &Timestamp| schedule.next_after(&job.zone.tz, Some(*last), *last);
+    std::iter::successors(first, next).take(RUNS).collect()
+}
+
+fn place(origin: &Origin) -> (String, Option<(usize, usize)>) {
+    match origin {
+        Origin::File { path, position } => (path.display().to_string(), *position),
+        Origin::Environment { variable } => (variable.clone(), None),
+    }
+}
+
+fn problem_json(problem: &Problem) -> Value {
+    let (source, position) = place(&problem.origin);
+    let kind = match problem.origin {
+        Origin::File { .. } => "file",
+        Origin::Environment { .. } => "variable",
+    };
+    json!({
+        kind: source,
+        "line": position.map(|(line, _)| line),
+        "column": position.map(|(_, column)| column),
+        "key": problem.key,
+        "message": problem.message,
+        "suggestion": problem.suggestion,
+    })
+}
+
+fn job_json(job: &JobSettings, now: Timestamp) -> Value {
+    json!({
+        "name": job.name,
+        "kind": job.kind(),
+        "schedule": job.schedule.as_ref().map(Schedule::as_str),
+        "timezone": job.zone.name,
+        "next": next_runs(job, now).iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+timezone = "Europe/Oslo"
+state = { directory = "/var/lib/graphkeeper" }
+[okta]
+org_url = "https://example.okta.com"
+auth = { method = "api-token", token = { credential = "okta-token" } }
+[entra]
+tenant = "contoso.onmicrosoft.com"
+app = { client_id = "a", client_secret = { env = "ENTRA_SECRET" } }
+user = { client_id = "b" }
+[jobs.managers]
+kind = "managers"
+manager = [{ attribute = "managerId", is = "login" }]
+[jobs.keepalive]
+kind = "keepalive"
+schedule = "0 2 * * SUN,WED"
+timezone = "America/New_York"
+jitter = "20 minutes"
+[jobs.licenses]
+kind = "licenses"
+every = "2 days"
+"#;
+
+    fn check(text: &str) -> Findings {
+        let env = [("ENTRA_SECRET".to_owned(), "x".to_owned())];
+        match config::load_text(Path::new("gk.toml"), text, &env) {
+            Ok(settings) => Findings::of_settings(settings, &env),
+            Err(found) => Findings { settings: None, problems: found.problems, warnings: found.warnings },
+        }
+    }
+
+    fn now() -> Timestamp {
+        "2026-03-06T12:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn a_good_file_shows_the_next_five_runs_of_each_job() {
+        let findings = check(GOOD);
+        assert_eq!(findings.exit_code(), exit::SUCCEEDED);
+        let fingerprint = findings.settings.as_ref().unwrap().fingerprint.clone();
+        insta::assert_snapshot!(findings.text(now()).replace(&fingerprint, "FINGERPRINT"), @r#"
+        warning: gk.toml:6:32: okta.auth.token: credential `okta-token` cannot be found: $CREDENTIALS_DIRECTORY is not set; start the service with LoadCredential=okta-token:/path/to/file, or use { file = "…" }
+
+        The configuration is good (1 warning): 3 jobs, state in /var/lib/graphkeeper, fingerprint FINGERPRINT
+
+        keepalive (keepalive): At 02:00, on Sunday and Wednesday
+          next in America/New_York, each up to 20 minutes later
+            2026-03-08 03:00:00 EDT
+            2026-03-11 02:00:00 EDT
+            2026-03-15 02:00:00 EDT
+            2026-03-18 02:00:00 EDT
+            2026-03-22 02:00:00 EDT
+
+        licenses (licenses): every 2 days
+          next in Europe/Oslo, counted from now for want of a last run
+            2026-03-06 13:00:00 CET
+            2026-03-08 13:00:00 CET
+            2026-03-10 13:00:00 CET
+            2026-03-12 13:00:00 CET
+            2026-03-14 13:00:00 CET
+
+        managers (managers, mode plan): runs by hand only
+        "#);
+    }
+
+    #[test]
+    fn a_bad_file_shows_every_mistake_at_once() {
+        let text = GOOD
+            .replace("Europe/Oslo", "Europe/Olso")
+            .replace("\"api-token\"", "\"private-key\"")
+            .replace("tenant", "tennant")
+            .replace("\"0 2 * * SUN,WED\"", "\"0 25 * * SUN\"")
+            .replace("\"20 minutes\"", "20")
+            .replace("is = \"login\"", "is = \"logon\"")
+            .replace("kind = \"licenses\"", "kind = \"directory\"");
+        let findings = check(&text);
+        assert_eq!(findings.exit_code(), exit::USAGE);
+        insta::assert_snapshot!(findings.text(now()), @r#"
+        gk.toml:2:12: timezone: `Europe/Olso` is not a time zone, such as Europe/Oslo (did you mean `Europe/Oslo`?)
+        gk.toml:6:19: okta.auth.method: `private-key` is not available yet in this version; use `api-token` with `token`
+        gk.toml:8:1: entra.tennant: unknown key `tennant` (did you mean `tenant`?)
+        gk.toml:13:44: jobs.managers.manager[0].is: `logon` is not one of id, login, short_login, email, employee_number, display_name, upn, mail, proxy_address, employee_id, object_id (did you mean `login`?)
+        gk.toml:16:12: jobs.keepalive.schedule: hour "25" is not 0 to 23, a list, a range or a step such as */6
+        gk.toml:18:10: jobs.keepalive.jitter: integer `20` stands where a text in quotes is wanted
+        gk.toml:20:8: jobs.licenses.kind: `directory` jobs are not available yet in this version
+
+        7 problems
+        "#);
+    }
+
+    #[test]
+    fn programs_get_the_same_with_file_line_and_key_apart() {
+        let bad = check(&GOOD.replace("Europe/Oslo", "Europe/Olso")).json(now());
+        assert_eq!((&bad["ok"], &bad["problems"][0]["line"]), (&json!(false), &json!(2)));
+        assert_eq!(bad["problems"][0]["file"], "gk.toml");
+        assert_eq!(bad["problems"][0]["key"], "timezone");
+        assert_eq!(bad["problems"][0]["suggestion"], "Europe/Oslo");
+        let good = check(GOOD).json(now());
+        assert_eq!(good["ok"], true);
+        assert_eq!(good["jobs"][0]["next"][0], "2026-03-08T07:00:00Z", "02:00 does not exist that day");
+        let mut csv = Vec::new();
+        check(&GOOD.replace("Europe/Oslo", "Europe/Olso")).table().write(&mut csv, OutputFormat::Csv, None).unwrap();
+        assert!(String::from_utf8(csv).unwrap().contains("\nproblem,gk.toml,2,12,timezone,"));
+    }
+}

@@ -1,0 +1,167 @@
+//! Jobs: their names, when they run, and the kinds that are simple.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::config::key::{KeyPath, Step};
+use crate::config::near::nearest;
+use crate::config::parse::Parser;
+use crate::config::raw::{KINDS, List, RawJob};
+use crate::config::settings::{JobSettings, KeepaliveSettings, Work, Zone};
+use crate::domain::run::JobKind;
+use crate::schedule::{Schedule, ScheduleError};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+/// A first adoption of 100,000 people is written at 20 a second, in an hour and a half.
+const MANAGERS_TIMEOUT: Duration = Duration::from_hours(4);
+const OTHER_TIMEOUT: Duration = Duration::from_mins(10);
+
+/// What a keepalive job calls when it names nothing.
+const REQUESTS: [&str; 2] = ["/subscribedSkus", "/me"];
+
+impl Parser<'_> {
+    pub(super) fn jobs(
+        &mut self,
+        raw: BTreeMap<String, Option<RawJob>>,
+        zone: &Zone,
+        loopback: bool,
+    ) -> BTreeMap<String, JobSettings> {
+        if raw.is_empty() && !self.report.is_dropped(&KeyPath::of("jobs")) {
+            self.report.warn(&KeyPath::of("jobs"), "no job is configured: nothing will ever run");
+        }
+        let jobs = raw.into_iter().filter_map(|(name, raw)| self.job(name, raw?, zone, loopback));
+        jobs.map(|job| (job.name.clone(), job)).collect()
+    }
+
+    fn job(&mut self, name: String, raw: RawJob, zone: &Zone, loopback: bool) -> Option<JobSettings> {
+        let path = KeyPath::of("jobs").down(Step::Key(name.clone()));
+        self.job_name(&path, &name);
+        let kind = self.kind(&path, &name, &raw);
+        if let Some(kind) = kind {
+            self.foreign_keys(&path, kind, &raw);
+        }
+        let schedule = self.schedule(&path, &raw);
+        let zone = self.zone(&path.key("timezone"), raw.timezone.as_deref(), zone.clone());
+        let jitter = self.time(&path.key("jitter"), raw.jitter.as_deref(), Duration::ZERO);
+        let patience = if kind == Some(JobKind::Managers) { MANAGERS_TIMEOUT } else { OTHER_TIMEOUT };
+        let timeout = self.time_limit(&path.key("timeout"), raw.timeout.as_deref(), patience);
+        let work = match kind? {
+            JobKind::Managers => Work::Managers(Box::new(self.managers(&path, raw)?)),
+            JobKind::Licenses => Work::Licenses,
+            JobKind::Keepalive => Work::Keepalive(self.keepalive(&path, raw, loopback)),
+        };
+        let job = JobSettings { name, schedule, zone, jitter, timeout, work };
+        self.too_often(&path, &job);
+        Some(job)
+    }
+
+    /// Names are typed in a shell and spelled in variables, which arrive in lower case.
+    fn job_name(&mut self, path: &KeyPath, name: &str) {
+        let plain =
+            |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || matches!(letter, '-' | '_');
+        if name.is_empty() || !name.chars().all(plain) || name.starts_with('-') {
+            let message =
+                "a job's name is made of lower case letters, digits, `-` and `_`, and does not begin with `-`";
+            self.report.unwanted(path, message, None);
+        }
+    }
+
+    fn kind(&mut self, path: &KeyPath, name: &str, raw: &RawJob) -> Option<JobKind> {
+        let kinds: Vec<&str> = JobKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        let path = path.key("kind");
+        let Some(written) = raw.kind.as_deref() else {
+            let guess = nearest(name, kinds.iter().copied()).unwrap_or_else(|| "managers".to_owned());
+            let message = format!("is missing: one of {}, such as kind = \"{guess}\"", kinds.join(", "));
+            self.report.missing(&path, message);
+            return None;
+        };
+        let kind = written.parse().ok();
+        if kind.is_none() {
+            let message = format!("`{written}` is not one of {}", kinds.join(", "));
+            self.report.suggest(&path, message, nearest(written, kinds));
+        }
+        kind
+    }
+
+    /// A key that is right in another kind of job would be ignored here.
+    fn foreign_keys(&mut self, path: &KeyPath, kind: JobKind, raw: &RawJob) {
+        for (owner, keys) in KINDS.iter().filter(|(owner, _)| *owner != kind.as_str()) {
+            for key in keys.iter().filter(|key| raw.has(key)) {
+                let message = format!("belongs to {owner} jobs, and this is a {kind} job");
+                self.report.unwanted(&path.key(key), message, None);
+            }
+        }
+    }
+
+    fn schedule(&mut self, path: &KeyPath, raw: &RawJob) -> Option<Schedule> {
+        let mut read = |key: &str, text: &str, read: fn(&str) -> Result<Schedule, ScheduleError>| {
+            read(text).map_err(|error| self.report.problem(&path.key(key), error.to_string())).ok()
+        };
+        let cron = raw.schedule.as_deref().map(|text| read("schedule", text, Schedule::parse_cron));
+        let every = raw.every.as_deref().map(|text| read("every", text, Schedule::every));
+        if cron.is_some() && every.is_some() {
+            self.report.unwanted(&path.key("every"), "stands beside `schedule`: a job has one of them", None);
+        }
+        cron.or(every).flatten()
+    }
+
+    fn keepalive(&mut self, path: &KeyPath, raw: RawJob, loopback: bool) -> KeepaliveSettings {
+        let requests = match raw.requests {
+            Some(requests) => self.requests(&path.key("requests"), requests),
+            None => REQUESTS.map(str::to_owned).to_vec(),
+        };
+        let key = path.key("min_interval");
+        let min_interval = self.time(&key, raw.min_interval.as_deref(), if loopback { Duration::ZERO } else { HOUR });
+        if min_interval < HOUR && !loopback {
+            self.report.problem(&key, "must be at least 1 hour: a sandbox is kept alive by use, not by noise");
+        }
+        KeepaliveSettings { requests, min_interval, save_bodies: raw.save_bodies.unwrap_or(false) }
+    }
+
+    fn requests(&mut self, path: &KeyPath, written: List<String>) -> Vec<String> {
+        let gaps = written.iter().any(Option::is_none);
+        let requests = self.texts(path, Some(written));
+        if requests.is_empty() && !gaps {
+            self.report.problem(path, "names no request, such as \"/me\"");
+        }
+        for (index, request) in requests.iter().enumerate() {
+            if let Some(wrong) = wrong_request(request) {
+                self.report.problem(&path.index(index), wrong);
+            }
+        }
+        requests
+    }
+
+    /// A schedule that is denser than `min_interval` has runs that never happen.
+    fn too_often(&mut self, path: &KeyPath, job: &JobSettings) {
+        let (Work::Keepalive(keepalive), Some(schedule)) = (&job.work, &job.schedule) else { return };
+        let least = SignedDuration::try_from(keepalive.min_interval).unwrap_or(SignedDuration::MAX);
+        // Any moment will do to see the rhythm.
+        let begin = Timestamp::UNIX_EPOCH;
+        let next = |last: &Timestamp| schedule.next_after(&job.zone.tz, Some(*last), *last);
+        let moments: Vec<_> = std::iter::successors(next(&begin), next).take(8).collect();
+        if moments.windows(2).any(|pair| pair[1].duration_since(pair[0]) < least) {
+            let key = if matches!(schedule, Schedule::Cron(_)) { "schedule" } else { "every" };
+            let message = "comes more often than `min_interval` allows: runs that are too soon are left out";
+            self.report.warn(&path.key(key), message);
+        }
+    }
+}
+
+fn wrong_request(request: &str) -> Option<&'static str> {
+    let lower = request.to_ascii_lowercase();
+    if lower.contains("://") || !request.starts_with('/') || request.starts_with("//") {
+        return Some("must be a path below /v1.0, such as \"/me\"");
+    }
+    if lower.starts_with("/v1.0") || lower.starts_with("/beta") {
+        return Some("must not begin with the version: write \"/me\", not \"/v1.0/me\"");
+    }
+    let odd = |letter: char| letter.is_whitespace() || letter.is_control() || matches!(letter, '#' | '\\');
+    if request.contains(odd) || request.split(['/', '?']).any(|part| part == "..") {
+        return Some("is not a plain path: no blanks, `#`, `\\` or `..`");
+    }
+    None
+}

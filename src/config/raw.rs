@@ -1,0 +1,258 @@
+//! What people write. Every key is optional here: the step to settings says what is missing, and where.
+//!
+//! `graphkeeper.example.toml` documents each of these keys; a test holds it to that.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+
+/// A list, in which an item that was found wrong leaves a gap instead of taking the others along.
+pub(super) type List<T> = Vec<Option<T>>;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Raw {
+    pub(super) timezone: Option<String>,
+    pub(super) state: Option<RawState>,
+    pub(super) http: Option<RawHttp>,
+    pub(super) okta: Option<RawOkta>,
+    pub(super) entra: Option<RawEntra>,
+    pub(super) jobs: Option<BTreeMap<String, Option<RawJob>>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawState {
+    pub(super) directory: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHttp {
+    pub(super) timeout: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawOkta {
+    pub(super) org_url: Option<String>,
+    pub(super) auth: Option<RawOktaAuth>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawOktaAuth {
+    pub(super) method: Option<String>,
+    pub(super) token: Option<RawSecret>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawEntra {
+    pub(super) tenant: Option<String>,
+    pub(super) cloud: Option<String>,
+    pub(super) authority_url: Option<String>,
+    pub(super) graph_url: Option<String>,
+    pub(super) app: Option<RawEntraApp>,
+    pub(super) user: Option<RawEntraUser>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawEntraApp {
+    pub(super) client_id: Option<String>,
+    pub(super) method: Option<String>,
+    pub(super) client_secret: Option<RawSecret>,
+    pub(super) send: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawEntraUser {
+    pub(super) client_id: Option<String>,
+    pub(super) refresh_token: Option<RawSecret>,
+    pub(super) scopes: Option<List<String>>,
+}
+
+/// The keys of every kind of job; [`KINDS`] says which belong where.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawJob {
+    pub(super) kind: Option<String>,
+    pub(super) schedule: Option<String>,
+    pub(super) every: Option<String>,
+    pub(super) timezone: Option<String>,
+    pub(super) jitter: Option<String>,
+    pub(super) timeout: Option<String>,
+    pub(super) mode: Option<String>,
+    pub(super) manager: Option<List<RawManagerRule>>,
+    pub(super) correlate: Option<List<RawCorrelateRule>>,
+    pub(super) scope: Option<RawScope>,
+    pub(super) when_empty: Option<String>,
+    pub(super) manager_disabled: Option<String>,
+    pub(super) manager_is_guest: Option<String>,
+    pub(super) confirm_after: Option<String>,
+    pub(super) check_after: Option<String>,
+    pub(super) source_floor: Option<String>,
+    pub(super) canaries: Option<List<String>>,
+    pub(super) exclude: Option<List<String>>,
+    pub(super) brake: Option<RawBrake>,
+    pub(super) requests: Option<List<String>>,
+    pub(super) min_interval: Option<String>,
+    pub(super) save_bodies: Option<bool>,
+}
+
+impl RawJob {
+    /// Whether one of the keys of [`KINDS`] is written.
+    pub(super) fn has(&self, key: &str) -> bool {
+        match key {
+            "mode" => self.mode.is_some(),
+            "manager" => self.manager.is_some(),
+            "correlate" => self.correlate.is_some(),
+            "scope" => self.scope.is_some(),
+            "when_empty" => self.when_empty.is_some(),
+            "manager_disabled" => self.manager_disabled.is_some(),
+            "manager_is_guest" => self.manager_is_guest.is_some(),
+            "confirm_after" => self.confirm_after.is_some(),
+            "check_after" => self.check_after.is_some(),
+            "source_floor" => self.source_floor.is_some(),
+            "canaries" => self.canaries.is_some(),
+            "exclude" => self.exclude.is_some(),
+            "brake" => self.brake.is_some(),
+            "requests" => self.requests.is_some(),
+            "min_interval" => self.min_interval.is_some(),
+            "save_bodies" => self.save_bodies.is_some(),
+            _ => false,
+        }
+    }
+}
+
+/// The keys that only one kind of job has.
+pub(super) const KINDS: [(&str, &[&str]); 2] = [
+    (
+        "managers",
+        &[
+            "mode",
+            "manager",
+            "correlate",
+            "scope",
+            "when_empty",
+            "manager_disabled",
+            "manager_is_guest",
+            "confirm_after",
+            "check_after",
+            "source_floor",
+            "canaries",
+            "exclude",
+            "brake",
+        ],
+    ),
+    ("keepalive", &["requests", "min_interval", "save_bodies"]),
+];
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawManagerRule {
+    pub(super) attribute: Option<String>,
+    pub(super) is: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCorrelateRule {
+    pub(super) okta: Option<String>,
+    pub(super) entra: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawScope {
+    pub(super) search: Option<String>,
+    pub(super) group: Option<String>,
+    pub(super) app: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawBrake {
+    pub(super) set: Option<String>,
+    pub(super) change: Option<String>,
+    pub(super) clear: Option<String>,
+}
+
+/// A reference to a secret. Reads itself, so that a secret written in its place is never repeated in a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum RawSecret {
+    File(String),
+    Env(String),
+    Credential(String),
+}
+
+/// The keys of [`RawSecret`].
+pub(super) const SECRET_KEYS: &[&str] = &["file", "env", "credential"];
+
+impl<'de> Deserialize<'de> for RawSecret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SecretVisitor)
+    }
+}
+
+struct SecretVisitor;
+
+impl SecretVisitor {
+    fn refuse<E: de::Error>() -> E {
+        E::custom(
+            "a secret is not written here: say where it is, by { file = \"…\" }, { env = \"…\" } or { credential = \"…\" }",
+        )
+    }
+}
+
+impl<'de> Visitor<'de> for SecretVisitor {
+    type Value = RawSecret;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("{ file = \"…\" }, { env = \"…\" } or { credential = \"…\" }")
+    }
+
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<RawSecret, E> {
+        Err(Self::refuse())
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<RawSecret, E> {
+        Err(Self::refuse())
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<RawSecret, E> {
+        Err(Self::refuse())
+    }
+
+    fn visit_u64<E: de::Error>(self, _: u64) -> Result<RawSecret, E> {
+        Err(Self::refuse())
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<RawSecret, E> {
+        Err(Self::refuse())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawSecret, A::Error> {
+        let mut found = None;
+        while let Some(key) = map.next_key::<String>()? {
+            if !SECRET_KEYS.contains(&key.as_str()) {
+                return Err(de::Error::custom("a secret has one key: `file`, `env` or `credential`"));
+            }
+            let serde_json::Value::String(place) = map.next_value()? else {
+                return Err(de::Error::custom(format!("`{key}` must be a text")));
+            };
+            let place = match key.as_str() {
+                "file" => RawSecret::File(place),
+                "env" => RawSecret::Env(place),
+                _ => RawSecret::Credential(place),
+            };
+            if found.replace(place).is_some() {
+                return Err(de::Error::custom("only one of `file`, `env` and `credential` can be given"));
+            }
+        }
+        found.ok_or_else(|| de::Error::custom("says no place: `file`, `env` or `credential`"))
+    }
+}

@@ -1,0 +1,144 @@
+//! The views are an interface that people's own queries stand on: their columns and words are pinned down here.
+
+use sqlx::Row as _;
+
+use crate::domain::decision::{Kinds, Reason, Tally};
+use crate::domain::run::{Outcome, RunId, Trigger};
+use crate::history::History;
+use crate::history::changes::Confirmation;
+use crate::history::decisions::{Decision, Pass};
+use crate::history::licenses::{LicenseSnapshot, SkuRow};
+use crate::history::moments::{Disposition, Moment};
+use crate::history::runs::Closing;
+use crate::history::testing::{Place, a_run, at, closing, intent, past_run, write};
+
+/// The columns of a view.
+async fn columns(history: &History, view: &str) -> String {
+    let sql = sqlx::AssertSqlSafe(format!("select * from {view}"));
+    let row = sqlx::query(sql).fetch_one(&history.reader).await.unwrap();
+    row.columns().iter().map(sqlx::Column::name).collect::<Vec<_>>().join(" ")
+}
+
+/// What a query answers, a line a row, values divided by bars.
+async fn told(history: &History, sql: &'static str) -> Vec<String> {
+    let rows = sqlx::query(sql).fetch_all(&history.reader).await.unwrap();
+    let text = |row: &sqlx::sqlite::SqliteRow| {
+        let cells = (0..row.len()).map(|place| row.try_get_unchecked::<Option<String>, _>(place).unwrap());
+        cells.map(|cell| cell.unwrap_or_else(|| "-".to_owned())).collect::<Vec<_>>().join("|")
+    };
+    rows.iter().map(text).collect()
+}
+
+#[tokio::test]
+async fn a_run_is_summed_up_in_words_and_readable_times() {
+    let place = Place::new().await;
+    let history = &place.history;
+    let run = a_run("aaaa0001", Trigger::Schedule, 0);
+    history.open_run(&run).await.unwrap();
+    let running = told(history, "select id, outcome, ended, planned from run_summary").await;
+    assert_eq!(running, ["aaaa0001|running|-|-"]);
+    let tally = Tally { people: 12, planned: Kinds { set: 1, change: 2, clear: 3 }, ..Tally::default() };
+    let tally = Some(serde_json::to_value(tally).unwrap());
+    history.close_run(&Closing { tally, ..closing(&run.id, Outcome::Partial, 90) }).await.unwrap();
+    let ended = "select started, ended, seconds, outcome, people, planned, held, accepted from run_summary";
+    assert_eq!(told(history, ended).await, ["2026-09-21T14:13:20Z|2026-09-21T14:14:50Z|90.0|partial|12|6|0|0"]);
+    assert_eq!(
+        columns(history, "run_summary").await,
+        "id job kind trigger caller started ended seconds outcome reason message hint unresolved people planned held accepted \
+         confirmed tally config_fingerprint"
+    );
+}
+
+#[tokio::test]
+async fn a_change_tells_old_and_new_manager_and_its_state() {
+    let place = Place::new().await;
+    let history = &place.history;
+    let run = past_run(history, "aaaa0001", Trigger::Schedule, 0).await;
+    write(history, &run, intent(1, Some(8), Some(9)), 0, Some(Confirmation::Confirmed)).await;
+    history.record_intents(&run, "managers", at(1), &[intent(2, None, Some(9))]).await.unwrap();
+    let changes = "select login, kind, old_manager_name, new_manager_name, state, time from manager_change order by id";
+    let expected = [
+        "person1@example.com|change|person8@contoso.example|person9@contoso.example|confirmed|2026-09-21T14:13:20Z",
+        "person2@example.com|set||person9@contoso.example|intended|2026-09-21T14:13:21Z",
+    ];
+    assert_eq!(told(history, changes).await, expected);
+    assert_eq!(
+        columns(history, "manager_change").await,
+        "id run job trigger time person login account upn kind old_manager old_manager_name new_manager new_manager_name state \
+         status code message request_id client_request_id"
+    );
+}
+
+#[tokio::test]
+async fn a_decision_tells_its_first_and_last_run() {
+    let place = Place::new().await;
+    let history = &place.history;
+    for (id, when, reason) in
+        [("run1", 0, Reason::NoAccount), ("run2", 10, Reason::NoAccount), ("run3", 20, Reason::Agreed)]
+    {
+        let run = past_run(history, id, Trigger::Schedule, when).await;
+        let decision = Decision {
+            person: "00u1",
+            login: "a@example.com",
+            upn: "",
+            account: None,
+            reason,
+            digest: reason as u64,
+            evidence: || "{}".to_owned(),
+        };
+        let pass = Pass { run: &run, job: "managers", at: at(when), full: true };
+        history.record_decisions(&pass, std::iter::once(decision)).await.unwrap();
+    }
+    let decisions = "select reason, standing, first_run, last_run, last_time from user_decision order by first_time";
+    let expected = ["no_account|0|run1|run2|2026-09-21T14:13:30Z", "agreed|1|run3|run3|2026-09-21T14:13:40Z"];
+    assert_eq!(told(history, decisions).await, expected);
+    assert_eq!(
+        columns(history, "user_decision").await,
+        "job person login upn account reason standing first_run first_time last_run last_time evidence"
+    );
+}
+
+#[tokio::test]
+async fn the_latest_licenses_tell_free_seats() {
+    let place = Place::new().await;
+    let run = past_run(&place.history, "aaaa0001", Trigger::Schedule, 0).await;
+    let sku = SkuRow {
+        sku: "c42b9cae-ea4f-4ab7-9717-81576235ccac".to_owned(),
+        part_number: "DEVELOPERPACK_E5".to_owned(),
+        name: "E5 Developer".to_owned(),
+        status: "Enabled".to_owned(),
+        bought: 25,
+        assigned: 27,
+        warning: 1,
+        suspended: 0,
+        locked_out: 0,
+        plans: serde_json::json!([]),
+    };
+    let snapshot = LicenseSnapshot { run, at: at(0), skus: vec![sku], subscriptions: Vec::new() };
+    place.history.record_license_snapshot(&snapshot).await.unwrap();
+    let latest = told(&place.history, "select name, bought, assigned, free, next_lifecycle from license_latest").await;
+    assert_eq!(latest, ["E5 Developer|25|27|-1|-"]);
+    assert_eq!(
+        columns(&place.history, "license_latest").await,
+        "time sku part_number name status bought assigned free warning suspended locked_out next_lifecycle trial"
+    );
+}
+
+#[tokio::test]
+async fn missed_moments_leave_out_those_that_ran() {
+    let place = Place::new().await;
+    for (when, disposition) in [(0, Disposition::Ran), (60, Disposition::Collapsed), (120, Disposition::CaughtUp)] {
+        let moment = Moment {
+            job: "managers".to_owned(),
+            planned_at: at(when),
+            disposition,
+            run: Some(RunId::stored("aaaa0001")),
+            reason: Some("asleep".to_owned()),
+            recorded_at: at(200),
+        };
+        place.history.record_moment(&moment).await.unwrap();
+    }
+    let missed = told(&place.history, "select planned, disposition, covered_by from missed_run").await;
+    assert_eq!(missed, ["2026-09-21T14:14:20Z|collapsed|aaaa0001"]);
+    assert_eq!(columns(&place.history, "missed_run").await, "job planned disposition reason covered_by recorded");
+}
