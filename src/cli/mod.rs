@@ -1,8 +1,10 @@
 //! What an operator types and reads: one file per subcommand, and all printing in [`render`].
 
 pub mod args;
+mod caller;
 mod check;
 pub mod exit;
+mod failure;
 mod packaging;
 pub mod render;
 pub mod when;
@@ -12,6 +14,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::args::{Arguments, Command, LogChoice};
+use crate::cli::failure::Failure;
 use crate::clock::{Clock, SystemClock};
 use crate::config;
 use crate::telemetry::{self, LogFormat};
@@ -32,9 +35,9 @@ pub fn main() -> ExitCode {
     }
     match dispatch(&arguments) {
         Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            render::say(&render::error_chain(error.as_ref(), None));
-            ExitCode::from(exit::FAILED)
+        Err(failure) => {
+            render::say(&failure.text());
+            ExitCode::from(failure.code)
         }
     }
 }
@@ -50,11 +53,11 @@ fn start_logging(arguments: &Arguments) -> Result<(), telemetry::TelemetryError>
     telemetry::start(format, wanted.as_deref(), usual)
 }
 
-fn dispatch(arguments: &Arguments) -> anyhow::Result<u8> {
+fn dispatch(arguments: &Arguments) -> Result<u8, Failure> {
     match &arguments.command {
         Command::Check => Ok(check::run(&arguments.global, &config::environment(), SystemClock.now())?),
         Command::Completions { shell } => Ok(packaging::completions(*shell).map(|()| exit::SUCCEEDED)?),
         Command::Man => Ok(packaging::man().map(|()| exit::SUCCEEDED)?),
-        _ => anyhow::bail!("this command is not built in"),
+        _ => Err(Failure::new(exit::FAILED, "this command is not built in".to_owned(), None)),
     }
 }
