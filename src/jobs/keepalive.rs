@@ -1,12 +1,16 @@
 //! Calls `/me` and other read-only endpoints as the person who signed in. Few calls, honestly counted: success is 2xx of
 //! the expected shape, and nothing here promises that a subscription is renewed.
 
+use std::time::Duration;
+
+use jiff::SignedDuration;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::domain::run::Outcome;
 use crate::graph::{GraphClient, GraphError, Identity, RawAnswer};
 use crate::history::calls::Verdict as CallVerdict;
+use crate::history::runs::{Run, RunFilter};
 use crate::jobs::error::{JobError, chain};
 use crate::jobs::report::{Details, Finish};
 use crate::jobs::runner::Context;
@@ -17,6 +21,8 @@ pub struct Keepalive {
     pub graph: GraphClient,
     /// Paths below `/v1.0`, such as `/me`.
     pub requests: Vec<String>,
+    /// The least time between two runs.
+    pub min_interval: Duration,
     /// Whether answers are kept with the call.
     pub save_bodies: bool,
 }
@@ -42,6 +48,7 @@ const KEPT_BODY: usize = 16 * 1024;
 
 /// Makes every request, whatever became of the one before. A sign-in that needs a person ends the run at once.
 pub(super) async fn run(job: &Keepalive, context: &Context) -> Result<Finish, JobError> {
+    refuse_when_too_soon(job, context).await?;
     let mut replies = Vec::with_capacity(job.requests.len());
     for (done, path) in job.requests.iter().enumerate() {
         context.progress.say("requests answered", done as u64, Some(job.requests.len() as u64));
@@ -58,6 +65,28 @@ pub(super) async fn run(job: &Keepalive, context: &Context) -> Result<Finish, Jo
     }
     Ok(finish(replies))
 }
+
+/// Calls that come faster than anybody works look like what they are.
+async fn refuse_when_too_soon(job: &Keepalive, context: &Context) -> Result<(), JobError> {
+    let filter = RunFilter { job: Some(context.job.clone()), limit: Some(LOOK_BACK), ..RunFilter::default() };
+    let runs = context.history.list_runs(&filter).await?;
+    let called = |run: &&Run| matches!(run.outcome, Some(Outcome::Succeeded | Outcome::Partial));
+    let Some(last) = runs.iter().find(called) else { return Ok(()) };
+    let passed = context.now().duration_since(last.started_at);
+    let least = SignedDuration::try_from(job.min_interval).unwrap_or(SignedDuration::MAX);
+    if passed.is_negative() || passed >= least {
+        return Ok(());
+    }
+    let (passed, least) = (passed.as_secs(), least.as_secs());
+    Err(JobError::Refused {
+        reason: "too_soon",
+        message: format!("the last calls were {passed} seconds ago, and at least {least} seconds must lie between"),
+        hint: Some("`min_interval` of the job sets the least time between two runs".to_owned()),
+    })
+}
+
+/// How many runs back the last calls are looked for: runs that were refused lie between.
+const LOOK_BACK: u32 = 50;
 
 fn interrupted(replies: Vec<Reply>) -> Finish {
     Finish {
