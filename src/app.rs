@@ -295,7 +295,7 @@ fn user_scopes(settings: &Settings) -> Vec<String> {
         scopes.push(graph_scope(graph, "LicenseAssignment.Read.All"));
     }
     let extra = settings.entra.user.iter().flat_map(|user| &user.scopes);
-    scopes.extend(extra.map(|scope| if scope.contains("://") { scope.clone() } else { graph_scope(graph, scope) }));
+    scopes.extend(extra.map(|scope| if is_complete(scope) { scope.clone() } else { graph_scope(graph, scope) }));
     scopes
 }
 

@@ -1,17 +1,28 @@
 //! What an operator types and reads: one file per subcommand, and all printing in [`render`].
 
 pub mod args;
+mod caller;
 mod check;
+mod daemon;
+#[cfg(feature = "sandbox")]
+mod demo;
 pub mod exit;
+mod failure;
 mod packaging;
 pub mod render;
+mod report;
+#[cfg(feature = "sandbox")]
+mod sandbox;
 pub mod when;
+mod work;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
 use crate::cli::args::{Arguments, Command, LogChoice};
+use crate::cli::failure::Failure;
 use crate::clock::{Clock, SystemClock};
 use crate::config;
 use crate::telemetry::{self, LogFormat};
@@ -32,9 +43,9 @@ pub fn main() -> ExitCode {
     }
     match dispatch(&arguments) {
         Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            render::say(&render::error_chain(error.as_ref(), None));
-            ExitCode::from(exit::FAILED)
+        Err(failure) => {
+            render::say(&failure.text());
+            ExitCode::from(failure.code)
         }
     }
 }
@@ -50,11 +61,33 @@ fn start_logging(arguments: &Arguments) -> Result<(), telemetry::TelemetryError>
     telemetry::start(format, wanted.as_deref(), usual)
 }
 
-fn dispatch(arguments: &Arguments) -> anyhow::Result<u8> {
+fn dispatch(arguments: &Arguments) -> Result<u8, Failure> {
+    let global = &arguments.global;
     match &arguments.command {
-        Command::Check => Ok(check::run(&arguments.global, &config::environment(), SystemClock.now())?),
+        #[cfg(feature = "sandbox")]
+        Command::Demo(args) => wait(demo::run(global, args)),
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(args) => wait(sandbox::run(global, args)),
+        Command::Daemon => wait(daemon::run(global)),
+        Command::Check => Ok(check::run(global, &config::environment(), SystemClock.now())?),
+        Command::Run(args) => wait(work::run(global, args)),
+        Command::Plan(args) => wait(work::plan(global, args)),
+        Command::Approve(args) => wait(work::approve(global, args)),
+        Command::Undo(args) => wait(work::undo(global, args)),
         Command::Completions { shell } => Ok(packaging::completions(*shell).map(|()| exit::SUCCEEDED)?),
         Command::Man => Ok(packaging::man().map(|()| exit::SUCCEEDED)?),
-        _ => anyhow::bail!("this command is not built in"),
+        _ => Err(Failure::new(exit::FAILED, "this command is not built in".to_owned(), None)),
     }
+}
+
+/// Runs a command to its end on two workers: the work is waiting, and the machine is somebody else's too.
+fn wait(command: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(16)
+        .enable_all()
+        .build()?;
+    let done = runtime.block_on(command);
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    done
 }

@@ -38,17 +38,17 @@ pub fn load(path: &Path, env: &[(String, String)]) -> Result<Settings, Problems>
     understand(path, files, env, report)
 }
 
-/// As [`load`], for a configuration that is at hand as text; `path` is what messages call it, and where relative paths
-/// start. There are no drop-ins.
+/// As [`load()`], for a configuration that is at hand as text; `path` is what messages call it, and where relative
+/// paths start. There are no drop-ins.
 ///
 /// # Errors
 ///
-/// As [`load`].
+/// As [`load()`].
 pub fn load_text(path: &Path, text: &str, env: &[(String, String)]) -> Result<Settings, Problems> {
     understand(path, vec![(path.to_owned(), text.to_owned())], env, Report::default())
 }
 
-/// The variables of this process that are text, for [`load`].
+/// The variables of this process that are text, for [`load()`].
 #[must_use]
 pub fn environment() -> Vec<(String, String)> {
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {

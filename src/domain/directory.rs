@@ -1,7 +1,7 @@
 //! Both directories as one run read them: a row a person or account, all text in one buffer.
 //!
 //! A pass over a million people must fit into 400 bytes each, both sides and the thinking included. A `String` per
-//! attribute costs 24 bytes before its first letter; a [`Span`] costs eight.
+//! attribute costs 24 bytes before its first letter; a `Span` costs eight.
 
 use crate::domain::identity::{AccountId, PersonStatus};
 use crate::domain::index::{Index, hash_exact, hash_id};

@@ -1,50 +1,12 @@
 //! The ledger: what became of every scheduled moment.
 
-use std::fmt;
-use std::str::FromStr;
-
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
-use crate::domain::run::{RunId, words};
+use crate::domain::moment::Moment;
+use crate::domain::run::RunId;
 use crate::history::History;
 use crate::history::error::HistoryError;
 use crate::history::rows::{Row, stamp};
-
-words! {
-    /// What became of a scheduled moment.
-    Disposition, "disposition", {
-        Ran => "ran",
-        Late => "late",
-        /// Missed, and run later.
-        CaughtUp => "caught_up",
-        /// Covered by a later run.
-        Collapsed => "collapsed",
-        TooOld => "too_old",
-        Skipped => "skipped",
-        /// The job was still running.
-        Overlap => "overlap",
-        TooSoon => "too_soon",
-        Paused => "paused",
-        /// The program was not running.
-        Down => "down",
-        /// The machine slept.
-        Asleep => "asleep",
-        QueueFull => "queue_full",
-    }
-}
-
-/// A row of the ledger.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Moment {
-    pub job: String,
-    pub planned_at: Timestamp,
-    pub disposition: Disposition,
-    /// The run that it began or that covers it.
-    pub run: Option<RunId>,
-    pub reason: Option<String>,
-    pub recorded_at: Timestamp,
-}
 
 struct MomentRow {
     job: String,
@@ -52,7 +14,6 @@ struct MomentRow {
     disposition: String,
     run: Option<String>,
     reason: Option<String>,
-    recorded_at: i64,
 }
 
 impl TryFrom<MomentRow> for Moment {
@@ -66,20 +27,22 @@ impl TryFrom<MomentRow> for Moment {
             disposition: at.parse("disposition", &row.disposition)?,
             run: row.run.as_deref().map(RunId::stored),
             reason: row.reason,
-            recorded_at: at.time("recorded_at", row.recorded_at)?,
             job: row.job,
         })
     }
 }
 
 impl History {
-    /// Records what became of a moment. The first word stands: `false` when the moment has one already.
-    pub async fn record_moment(&self, moment: &Moment) -> Result<bool, HistoryError> {
-        let (planned_at, recorded_at) = (stamp(moment.planned_at), stamp(moment.recorded_at));
+    /// Records what became of a moment, as known at `at`. The later word replaces the former: a moment is told when its run
+    /// begins and again when that has ended.
+    pub async fn record_moment(&self, moment: &Moment, at: Timestamp) -> Result<(), HistoryError> {
+        let (planned_at, recorded_at) = (stamp(moment.planned_at), stamp(at));
         let (disposition, run) = (moment.disposition.as_str(), moment.run.as_ref().map(RunId::as_str));
-        let done = sqlx::query!(
+        sqlx::query!(
             "insert into moment (job, planned_at, disposition, run, reason, recorded_at) values (?, ?, ?, ?, ?, ?)
-             on conflict (job, planned_at) do nothing",
+             on conflict (job, planned_at) do update
+                set disposition = excluded.disposition, run = excluded.run, reason = excluded.reason,
+                    recorded_at = excluded.recorded_at",
             moment.job,
             planned_at,
             disposition,
@@ -89,14 +52,14 @@ impl History {
         )
         .execute(self.writer()?)
         .await?;
-        Ok(done.rows_affected() == 1)
+        Ok(())
     }
 
     /// The latest moment of a job in the ledger.
     pub async fn last_moment(&self, job: &str) -> Result<Option<Moment>, HistoryError> {
         let row = sqlx::query_as!(
             MomentRow,
-            "select job, planned_at, disposition, run, reason, recorded_at
+            "select job, planned_at, disposition, run, reason
                from moment where job = ? order by planned_at desc limit 1",
             job
         )
@@ -115,7 +78,7 @@ impl History {
         let (since, limit) = (stamp(since), i64::from(limit));
         let rows = sqlx::query_as!(
             MomentRow,
-            "select job, planned_at, disposition, run, reason, recorded_at
+            "select job, planned_at, disposition, run, reason
                from moment
               where planned_at >= ? and (not ? or disposition not in ('ran', 'late', 'caught_up'))
               order by planned_at desc limit ?",
@@ -132,6 +95,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::moment::Disposition;
     use crate::history::testing::{Place, at};
 
     fn moment(when: i64, disposition: Disposition) -> Moment {
@@ -141,16 +105,16 @@ mod tests {
             disposition,
             run: Some(RunId::stored("aaaa0001")),
             reason: None,
-            recorded_at: at(when + 1),
         }
     }
 
     #[tokio::test]
-    async fn every_moment_has_one_word_and_the_first_stands() {
+    async fn every_moment_has_one_word_and_the_later_one_stands() {
         let place = Place::new().await;
         for (when, disposition) in (0..).zip(Disposition::ALL) {
-            assert!(place.history.record_moment(&moment(when, *disposition)).await.unwrap());
-            assert!(!place.history.record_moment(&moment(when, Disposition::Down)).await.unwrap());
+            let early = Moment { run: None, reason: Some("begun".to_owned()), ..moment(when, Disposition::Ran) };
+            place.history.record_moment(&early, at(when)).await.unwrap();
+            place.history.record_moment(&moment(when, *disposition), at(when + 60)).await.unwrap();
         }
         let last = place.history.last_moment("managers").await.unwrap();
         assert_eq!(last, Some(moment(11, Disposition::QueueFull)));

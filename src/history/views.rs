@@ -3,12 +3,12 @@
 use sqlx::Row as _;
 
 use crate::domain::decision::{Kinds, Reason, Tally};
+use crate::domain::moment::{Disposition, Moment};
 use crate::domain::run::{Outcome, RunId, Trigger};
 use crate::history::History;
 use crate::history::changes::Confirmation;
 use crate::history::decisions::{Decision, Pass};
 use crate::history::licenses::{LicenseSnapshot, SkuRow};
-use crate::history::moments::{Disposition, Moment};
 use crate::history::runs::Closing;
 use crate::history::testing::{Place, a_run, at, closing, intent, past_run, write};
 
@@ -134,9 +134,8 @@ async fn missed_moments_leave_out_those_that_ran() {
             disposition,
             run: Some(RunId::stored("aaaa0001")),
             reason: Some("asleep".to_owned()),
-            recorded_at: at(200),
         };
-        place.history.record_moment(&moment).await.unwrap();
+        place.history.record_moment(&moment, at(200)).await.unwrap();
     }
     let missed = told(&place.history, "select planned, disposition, covered_by from missed_run").await;
     assert_eq!(missed, ["2026-09-21T14:14:20Z|collapsed|aaaa0001"]);

@@ -19,6 +19,7 @@ pub mod meaning;
 pub mod percent;
 pub mod plan;
 mod plan_text;
+mod planner;
 pub mod policy;
 mod resolve;
 pub mod settle;

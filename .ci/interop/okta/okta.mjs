@@ -115,9 +115,10 @@ async function order(fault) {
 }
 
 for (const [name, keep] of Object.entries(promises)) {
+  const began = Date.now();
   try {
     await keep();
-    console.log(`ok ${name}`);
+    console.log(`ok ${name} (${((Date.now() - began) / 1000).toFixed(1)} s)`);
   } catch (error) {
     console.log(`FAILED ${name}: ${error.stack || error}`);
     process.exitCode = 1;

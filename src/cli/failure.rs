@@ -1,0 +1,69 @@
+//! Why a command could not be carried out, with its exit code and the remedy.
+
+use crate::app::AppError;
+use crate::cli::exit;
+use crate::cli::render::error_chain;
+use crate::config::problem::Problems;
+use crate::history::error::HistoryError;
+
+/// A command's failure, ready to be told.
+#[derive(Debug)]
+pub struct Failure {
+    error: anyhow::Error,
+    pub code: u8,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure that no error type stands for: nothing found, or a name that fits several.
+    #[must_use]
+    pub fn new(code: u8, message: String, hint: Option<String>) -> Self {
+        Self { error: anyhow::Error::msg(message), code, hint }
+    }
+
+    /// The same failure under another exit code.
+    #[must_use]
+    pub fn with_code(self, code: u8) -> Self {
+        Self { code, ..self }
+    }
+
+    /// The chain of causes, then the hint.
+    #[must_use]
+    pub fn text(&self) -> String {
+        error_chain(self.error.as_ref(), self.hint.as_deref())
+    }
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        let hint = Some("`graphkeeper check` shows all of it; graphkeeper.example.toml documents every key".to_owned());
+        Self { error: problems.into(), code: exit::USAGE, hint }
+    }
+}
+
+impl From<AppError> for Failure {
+    fn from(error: AppError) -> Self {
+        let code = if error.is_configuration() { exit::USAGE } else { exit::FAILED };
+        let hint = error.hint();
+        Self { error: error.into(), code, hint }
+    }
+}
+
+impl From<HistoryError> for Failure {
+    fn from(error: HistoryError) -> Self {
+        let hint = error.hint().map(str::to_owned);
+        Self { error: error.into(), code: exit::FAILED, hint }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self { error, code: exit::FAILED, hint: None }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self { error: error.into(), code: exit::FAILED, hint: None }
+    }
+}
