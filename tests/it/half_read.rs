@@ -22,17 +22,33 @@ const PEOPLE_ON_SEVERAL_PAGES: u32 = 1_100;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_listing_that_breaks_off_writes_nothing_and_the_next_good_run_does_its_work() {
-    let okta = |name, when, fault, named| Case { name, service: Service::Okta, path: PEOPLE, when, fault, code: 1, named };
-    let graph = |name, when, fault, named| Case { name, service: Service::Graph, path: ACCOUNTS, when, fault, code: 1, named };
+    let okta =
+        |name, when, fault, named| Case { name, service: Service::Okta, path: PEOPLE, when, fault, code: 1, named };
+    let graph =
+        |name, when, fault, named| Case { name, service: Service::Graph, path: ACCOUNTS, when, fault, code: 1, named };
     all(vec![
-        okta("a page is refused", When::Nth(2), Fault::Status { status: 403, html: false }, &["Okta", "E0000006"]),
+        okta("a page is refused", When::Nth(2), Fault::Status { status: 501, html: false }, &["Okta", PEOPLE, "501"]),
         okta("HTML with 200", When::Always, Fault::HtmlWith200, &["Okta", PEOPLE]),
         okta("cut JSON", When::Always, Fault::CutJson, &["Okta", PEOPLE]),
-        okta("a next link that loops", When::Always, Fault::LoopNextLink, &["Okta", "page"]),
+        okta("a next link that loops", When::Always, Fault::LoopNextLink, &["Okta", "circle"]),
         okta("a next link to another host", When::Nth(2), Fault::ForeignNextLink, &["Okta", "attacker.example"]),
-        graph("a page is refused", When::Nth(2), Fault::Status { status: 403, html: false }, &["Graph", "Authorization_RequestDenied"]),
+        graph("a page is refused", When::Nth(2), Fault::Status { status: 501, html: false }, &["Graph", "501"]),
+        // Somebody has to grant what is missing.
+        Case {
+            code: 5,
+            ..okta("no permission", When::Nth(2), Fault::Status { status: 403, html: false }, &["E0000006"])
+        },
+        Case {
+            code: 5,
+            ..graph(
+                "no permission",
+                When::Nth(2),
+                Fault::Status { status: 403, html: false },
+                &["Authorization_RequestDenied"],
+            )
+        },
         graph("HTML with 200", When::Always, Fault::HtmlWith200, &["Graph"]),
-        graph("a next link that loops", When::Always, Fault::LoopNextLink, &["Graph", "page"]),
+        graph("a next link that loops", When::Always, Fault::LoopNextLink, &["Graph", "circle"]),
         graph("a next link to another host", When::Nth(1), Fault::ForeignNextLink, &["Graph", "attacker.example"]),
     ])
     .await;
@@ -42,7 +58,8 @@ async fn a_listing_that_breaks_off_writes_nothing_and_the_next_good_run_does_its
 async fn a_page_that_fails_for_good_writes_nothing() {
     let broken = || Fault::Status { status: 503, html: true };
     // Turned away at the door, a client tries for minutes: the time limit ends it.
-    let case = |service, path, named| Case { name: "503", service, path, when: When::Always, fault: broken(), code: 1, named };
+    let case =
+        |service, path, named| Case { name: "503", service, path, when: When::Always, fault: broken(), code: 1, named };
     let mut runs = JoinSet::new();
     for case in [case(Service::Okta, PEOPLE, &["time limit"]), case(Service::Graph, ACCOUNTS, &["time limit"])] {
         runs.spawn(async move {
@@ -56,11 +73,18 @@ async fn a_page_that_fails_for_good_writes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_listing_that_is_empty_or_cut_short_is_not_believed() {
-    let case = |name, service, path, when, named| Case { name, service, path, when, fault: Fault::EmptyList, code: 4, named };
+    let case =
+        |name, service, path, when, named| Case { name, service, path, when, fault: Fault::EmptyList, code: 4, named };
     all(vec![
         case("nobody in Okta", Service::Okta, PEOPLE, When::Always, &["no people in Okta"]),
         case("nobody in Entra", Service::Graph, ACCOUNTS, When::Always, &["no accounts in Entra"]),
-        case("the second page ends it", Service::Graph, ACCOUNTS, When::Nth(2), &["the listing has 999 accounts", "Entra counts"]),
+        case(
+            "the second page ends it",
+            Service::Graph,
+            ACCOUNTS,
+            When::Nth(2),
+            &["the listing has 999 accounts", "Entra counts"],
+        ),
     ])
     .await;
 }

@@ -7,4 +7,6 @@
 mod floors;
 mod support;
 
+mod half_read;
 mod managers;
+mod throttling;

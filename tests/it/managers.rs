@@ -56,7 +56,8 @@ async fn what_is_missing_is_set_what_differs_changed_and_what_is_too_much_cleare
     assert_eq!(manager("cy"), None);
     assert_eq!(run.tally()["confirmed"], serde_json::json!({"set": 1, "change": 1, "clear": 1}));
     let written = org.database().await.changes().await;
-    let kinds: BTreeMap<_, _> = written.iter().map(|c| (c.login.as_str(), (c.kind.as_str(), c.state.as_str()))).collect();
+    let kinds: BTreeMap<_, _> =
+        written.iter().map(|c| (c.login.as_str(), (c.kind.as_str(), c.state.as_str()))).collect();
     assert_eq!(kinds["ana@corp.example"], ("set", "confirmed"));
     assert_eq!(kinds["bo@corp.example"], ("change", "confirmed"));
     assert_eq!(kinds["cy@corp.example"], ("clear", "confirmed"));
@@ -106,7 +107,8 @@ async fn report_is_the_journal(org: &Org, run: &Output, database: &mut Database)
     }
     assert_eq!(org.writes(), stored.len() as u64);
 
-    let mut intents: Vec<String> = database.changes().await.into_iter().map(|change| change.client_request_id).collect();
+    let mut intents: Vec<String> =
+        database.changes().await.into_iter().map(|change| change.client_request_id).collect();
     let mut requests: Vec<String> = sent.into_iter().map(|row| row.client_request_id.unwrap()).collect();
     intents.sort();
     requests.sort();
@@ -119,7 +121,11 @@ async fn a_plan_shows_what_a_run_would_write_and_writes_nothing() {
     org.moves("ana", "bo");
     let plan = org.run(&["plan", "managers"]).await.exits(0);
     assert_eq!((plan.counted("planned"), plan.fate("ana").as_str(), org.writes()), (1, "planned", 0));
-    assert_eq!(org.run(&["plan", "managers"]).await.exits(0).plan_id(), plan.plan_id(), "the same changes keep their id");
+    assert_eq!(
+        org.run(&["plan", "managers"]).await.exits(0).plan_id(),
+        plan.plan_id(),
+        "the same changes keep their id"
+    );
     org.run(&["approve", &plan.plan_id()]).await.exits(0);
     assert_eq!(org.world().entra().manager_of("ana").as_deref(), Some("bo"));
 }

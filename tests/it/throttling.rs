@@ -50,7 +50,8 @@ fn waited(org: &Org) -> SignedDuration {
     let at = rows.iter().position(|row| row.status == 429).unwrap();
     let refused = &rows[at];
     let same = |row: &&graphkeeper::sandbox::journal::Row| {
-        (row.service, row.item, &row.method, &row.path) == (refused.service, refused.item, &refused.method, &refused.path)
+        (row.service, row.item, &row.method, &row.path)
+            == (refused.service, refused.item, &refused.method, &refused.path)
     };
     rows[at + 1..].iter().find(same).unwrap().at.duration_since(refused.at)
 }

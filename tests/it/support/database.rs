@@ -62,7 +62,8 @@ impl Database {
 
     /// How many rows all tables have together.
     pub(crate) async fn rows(&mut self) -> i64 {
-        let tables = self.texts("select name from sqlite_schema where type = 'table' and name not like 'sqlite_%'").await;
+        let tables =
+            self.texts("select name from sqlite_schema where type = 'table' and name not like 'sqlite_%'").await;
         let mut rows = 0;
         for table in tables {
             rows += self.number(&format!("select count(*) from \"{table}\"")).await;
