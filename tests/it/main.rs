@@ -7,6 +7,11 @@
 mod floors;
 mod support;
 
+mod brake;
 mod half_read;
 mod managers;
+mod one_person;
+mod refusals;
+mod rules;
 mod throttling;
+mod undo;
