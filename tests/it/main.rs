@@ -7,11 +7,17 @@
 mod floors;
 mod support;
 
+mod bad_input;
 mod brake;
+mod figures;
 mod half_read;
+mod keepalive;
+mod kills;
 mod managers;
 mod one_person;
+mod processes;
 mod refusals;
 mod rules;
+mod secrets;
 mod throttling;
 mod undo;
