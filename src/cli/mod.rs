@@ -82,11 +82,8 @@ fn dispatch(arguments: &Arguments) -> Result<u8, Failure> {
 
 /// Runs a command to its end on two workers: the work is waiting, and the machine is somebody else's too.
 fn wait(command: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .max_blocking_threads(16)
-        .enable_all()
-        .build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(16).enable_all().build()?;
     let done = runtime.block_on(command);
     runtime.shutdown_timeout(Duration::from_secs(1));
     done
