@@ -1,12 +1,21 @@
 //! What an operator types and reads: one file per subcommand, and all printing in [`render`].
 
+mod accept_source;
 pub mod args;
 mod caller;
 mod check;
+mod desk;
 pub mod exit;
+mod explain;
 mod failure;
+mod history;
+mod jobs;
 mod packaging;
+mod page;
+mod release;
 pub mod render;
+#[cfg(test)]
+mod samples;
 pub mod when;
 
 use std::process::ExitCode;
@@ -56,6 +65,11 @@ fn start_logging(arguments: &Arguments) -> Result<(), telemetry::TelemetryError>
 fn dispatch(arguments: &Arguments) -> Result<u8, Failure> {
     match &arguments.command {
         Command::Check => Ok(check::run(&arguments.global, &config::environment(), SystemClock.now())?),
+        Command::History(history) => history::run(&arguments.global, history, SystemClock.now()),
+        Command::Explain(explain) => explain::run(&arguments.global, explain, SystemClock.now()),
+        Command::Jobs => jobs::run(&arguments.global, SystemClock.now()),
+        Command::Release(release) => release::run(&arguments.global, release, SystemClock.now()),
+        Command::AcceptSource(accept) => accept_source::run(&arguments.global, accept, SystemClock.now()),
         Command::Completions { shell } => Ok(packaging::completions(*shell).map(|()| exit::SUCCEEDED)?),
         Command::Man => Ok(packaging::man().map(|()| exit::SUCCEEDED)?),
         _ => Err(Failure::new(exit::FAILED, "this command is not built in".to_owned(), None)),
