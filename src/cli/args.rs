@@ -258,19 +258,31 @@ pub struct History {
     #[command(subcommand)]
     pub what: Option<HistoryCommand>,
     #[command(flatten)]
-    pub filter: Filter,
+    pub range: Range,
+    /// Only runs that changed this person or decided anew about them: Okta login or id, or the name of the account
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+    /// Only runs that ended so, such as failed or held
+    #[arg(long, value_name = "OUTCOME", value_parser = outcome)]
+    pub outcome: Option<Outcome>,
 }
 
 #[derive(Clone, Debug, Subcommand)]
 pub enum HistoryCommand {
-    /// One run: what was read, decided and written
+    /// One run: what was read, decided and written; or one plan: what it would write
     Show {
-        /// The run's id, or the beginning of it
-        #[arg(value_name = "RUN")]
-        run: String,
+        /// The id of a run or of a plan, or the beginning of it
+        #[arg(value_name = "ID")]
+        id: String,
     },
     /// Managers that were written, newest first
-    Changes(Filter),
+    Changes {
+        #[command(flatten)]
+        range: Range,
+        /// Only this person, by Okta login or id, or by the name of the account
+        #[arg(long, value_name = "USER")]
+        user: Option<String>,
+    },
     /// The requests of one run
     Calls {
         /// The run's id, or the beginning of it
@@ -287,27 +299,21 @@ pub enum HistoryCommand {
         diff: Option<Vec<When>>,
     },
     /// Scheduled moments at which a job did not run, and why
-    Missed(Filter),
+    Missed(Range),
 }
 
 /// Which rows of the history.
 #[derive(Clone, Debug, Default, Args)]
-pub struct Filter {
+pub struct Range {
     /// Only this job
     #[arg(long, value_name = "JOB")]
     pub job: Option<String>,
-    /// Only runs that ended so, such as failed or held
-    #[arg(long, value_name = "OUTCOME", value_parser = outcome)]
-    pub outcome: Option<Outcome>,
     /// From this moment on: 2026-11-20, "2026-11-20 14:00" or "3 days ago"
     #[arg(long, value_name = "WHEN")]
     pub since: Option<When>,
     /// Up to this moment
     #[arg(long, value_name = "WHEN")]
     pub until: Option<When>,
-    /// Only this person, by Okta login or id, or by the name of the account
-    #[arg(long, value_name = "USER")]
-    pub user: Option<String>,
     /// How many rows at most
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,
@@ -360,6 +366,7 @@ mod tests {
             "release --job managers --reason agreed",
             "history --outcome good",
             "history --limit 0",
+            "history missed --outcome failed",
             "history --since yesterday",
             "history licenses --at 2026-01-01 --diff 2026-01-01 2026-02-01",
             "approve p1 --max-age 5",

@@ -1,18 +1,27 @@
 //! What an operator types and reads: one file per subcommand, and all printing in [`render`].
 
+mod accept_source;
 pub mod args;
 mod caller;
 mod check;
 mod daemon;
 #[cfg(feature = "sandbox")]
 mod demo;
+mod desk;
 pub mod exit;
+mod explain;
 mod failure;
+mod history;
+mod jobs;
 mod packaging;
+mod page;
+mod release;
 pub mod render;
 mod report;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+#[cfg(test)]
+mod samples;
 pub mod when;
 mod work;
 
@@ -74,19 +83,20 @@ fn dispatch(arguments: &Arguments) -> Result<u8, Failure> {
         Command::Plan(args) => wait(work::plan(global, args)),
         Command::Approve(args) => wait(work::approve(global, args)),
         Command::Undo(args) => wait(work::undo(global, args)),
+        Command::History(history) => history::run(global, history, SystemClock.now()),
+        Command::Explain(explain) => explain::run(global, explain, SystemClock.now()),
+        Command::Jobs => jobs::run(global, SystemClock.now()),
+        Command::Release(release) => release::run(global, release, SystemClock.now()),
+        Command::AcceptSource(accept) => accept_source::run(global, accept, SystemClock.now()),
         Command::Completions { shell } => Ok(packaging::completions(*shell).map(|()| exit::SUCCEEDED)?),
         Command::Man => Ok(packaging::man().map(|()| exit::SUCCEEDED)?),
-        _ => Err(Failure::new(exit::FAILED, "this command is not built in".to_owned(), None)),
     }
 }
 
 /// Runs a command to its end on two workers: the work is waiting, and the machine is somebody else's too.
 fn wait(command: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .max_blocking_threads(16)
-        .enable_all()
-        .build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(16).enable_all().build()?;
     let done = runtime.block_on(command);
     runtime.shutdown_timeout(Duration::from_secs(1));
     done

@@ -64,7 +64,7 @@ impl Cell {
     }
 }
 
-/// Rows of the same shape. Column keys are a stable interface; titles are for people.
+/// Rows of the same shape. Column keys are a stable interface; titles are for people, who do not see a column without one.
 #[derive(Clone, Debug)]
 pub struct Table {
     columns: Vec<(&'static str, &'static str)>,
@@ -114,17 +114,27 @@ impl Table {
         }
     }
 
+    /// The table as people read it.
+    #[must_use]
+    pub fn to_text(&self, width: Option<u16>) -> String {
+        let mut out = Vec::new();
+        // Memory takes all that is written.
+        let _ = self.write(&mut out, OutputFormat::Table, width);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
     fn write_grid(&self, out: &mut impl Write, width: Option<u16>) -> io::Result<()> {
         let mut grid = Grid::new();
         grid.load_style(presets::NOTHING);
         if let Some(width) = width {
             grid.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
         }
-        grid.set_header(self.columns.iter().map(|(_, title)| *title));
+        let shown: Vec<usize> = (0..self.columns.len()).filter(|index| !self.columns[*index].1.is_empty()).collect();
+        grid.set_header(shown.iter().map(|index| self.columns[*index].1));
         for row in &self.rows {
-            grid.add_row(row.iter().map(|cell| cell.shown.as_str()));
+            grid.add_row(shown.iter().map(|index| row[*index].shown.as_str()));
         }
-        for (index, _) in self.columns.iter().enumerate() {
+        for index in 0..shown.len() {
             if let Some(column) = grid.column_mut(index) {
                 column.set_padding((0, 2));
             }

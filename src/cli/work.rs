@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, open_history};
-use crate::cli::args::{Approve, Global, OutputFormat, PlanArgs, Run, Undo};
+use crate::cli::args::{Approve, Global, PlanArgs, Run, Undo};
 use crate::cli::failure::Failure;
 use crate::cli::{caller, exit, report};
 use crate::clock::SystemClock;
@@ -71,9 +71,11 @@ pub(super) fn settings(global: &Global) -> Result<Settings, Failure> {
 pub(super) fn one<T>(found: Found<T>, what: &str, prefix: &str, hint: &str) -> Result<T, Failure> {
     match found {
         Found::One(thing) => Ok(thing),
-        Found::Nothing => {
-            Err(Failure::new(exit::FAILED, format!("there is no {what} `{prefix}` in the history"), Some(hint.to_owned())))
-        }
+        Found::Nothing => Err(Failure::new(
+            exit::FAILED,
+            format!("there is no {what} `{prefix}` in the history"),
+            Some(hint.to_owned()),
+        )),
         Found::Several(names) => {
             let message = format!("`{prefix}` is the beginning of several: {}", names.join(", "));
             Err(Failure::new(exit::USAGE, message, Some("type more letters".to_owned())))
@@ -150,9 +152,4 @@ async fn show(mut steps: watch::Receiver<Step>) {
         bar.set_position(step.done);
     }
     bar.finish_and_clear();
-}
-
-/// What the commands of a managers run print beside a table.
-pub(super) const fn is_table(format: OutputFormat) -> bool {
-    matches!(format, OutputFormat::Table)
 }

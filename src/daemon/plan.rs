@@ -43,6 +43,12 @@ impl Entry {
         self.tick(last, from)
     }
 
+    /// The instant at which the job is next fired, jitter included, for whoever foretells it.
+    #[must_use]
+    pub fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+        self.first(now).map(|tick| tick.due)
+    }
+
     /// The tick after `fired`, which has just come due. After a stall shorter than [`LATE_AFTER`] each missed moment
     /// still comes; after a longer one they are passed over.
     pub(super) fn following(&self, fired: Tick, now: Timestamp) -> Option<Tick> {

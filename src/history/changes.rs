@@ -24,6 +24,14 @@ use crate::history::runs::LIMIT;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChangeId(i64);
 
+impl ChangeId {
+    /// The number of the row.
+    #[must_use]
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
 impl fmt::Display for ChangeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -130,7 +138,10 @@ pub struct ChangeFilter {
     pub user: Option<String>,
     pub job: Option<String>,
     pub run: Option<RunId>,
+    /// Noted then or later.
     pub since: Option<Timestamp>,
+    /// Noted before.
+    pub until: Option<Timestamp>,
     /// At most so many; `None` is 100.
     pub limit: Option<u32>,
 }
@@ -486,6 +497,9 @@ pub(super) fn list_query(filter: &ChangeFilter) -> QueryBuilder<Sqlite> {
     let plus = if narrow { "+" } else { "" };
     let mut query = QueryBuilder::new(COLUMNS);
     query.push(" where ").push(plus).push("intent_at >= ").push_bind(filter.since.map_or(i64::MIN, stamp));
+    if let Some(until) = filter.until {
+        query.push(" and ").push(plus).push("intent_at < ").push_bind(stamp(until));
+    }
     if let Some(job) = &filter.job {
         query.push(" and ").push(plus).push("job = ").push_bind(job.clone());
     }
@@ -660,7 +674,7 @@ mod tests {
             run: run.clone(),
         };
         history.park(&[parked]).await.unwrap();
-        history.release(&Release::Users(vec!["00u1".to_owned()]), at(40), "ana").await.unwrap();
+        history.release(&Release::Users { names: vec!["00u1".to_owned()], job: None }, at(40), "ana").await.unwrap();
         assert!(history.confirmed_repeats("managers", at(0), 1).await.unwrap().is_empty());
         write(history, &run, intent(1, Some(8), Some(9)), 50, Some(Confirmation::Confirmed)).await;
         assert_eq!(history.confirmed_repeats("managers", at(0), 1).await.unwrap()[&account(1)].confirmed, 1);
@@ -680,6 +694,7 @@ mod tests {
         assert_eq!(list(ChangeFilter::default()).await, [second, first]);
         assert_eq!(list(ChangeFilter { run: Some(one), ..ChangeFilter::default() }).await, [first]);
         assert_eq!(list(ChangeFilter { since: Some(at(11)), ..ChangeFilter::default() }).await, [second]);
+        assert_eq!(list(ChangeFilter { until: Some(at(10)), ..ChangeFilter::default() }).await, [first]);
         assert_eq!(list(ChangeFilter { job: Some("x".to_owned()), ..ChangeFilter::default() }).await, []);
         assert_eq!(list(ChangeFilter { limit: Some(1), ..ChangeFilter::default() }).await, [second]);
         for name in ["00u1", "Person1@example.com", "PERSON1@contoso.example"] {
@@ -692,6 +707,7 @@ mod tests {
         let place = Place::new().await;
         for bits in 0_u8..16 {
             let filter = ChangeFilter {
+                until: Some(at(100)),
                 user: (bits & 1 > 0).then(|| "a@example.com".to_owned()),
                 job: (bits & 2 > 0).then(|| "managers".to_owned()),
                 run: (bits & 4 > 0).then(|| RunId::stored("aaaa0001")),

@@ -29,7 +29,7 @@ pub mod source;
 #[cfg(test)]
 mod scale;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod views;
 

@@ -7,6 +7,21 @@ use crate::domain::run::RunId;
 use crate::history::History;
 use crate::history::error::HistoryError;
 use crate::history::rows::{Row, stamp};
+use crate::history::runs::LIMIT;
+
+/// Which moments to list. The default lists the newest of all.
+#[derive(Clone, Debug, Default)]
+pub struct MomentFilter {
+    pub job: Option<String>,
+    /// Planned for then or later.
+    pub since: Option<Timestamp>,
+    /// Planned for before.
+    pub until: Option<Timestamp>,
+    /// Only those at which the job did not run.
+    pub missed_only: bool,
+    /// At most so many; `None` is 100.
+    pub limit: Option<u32>,
+}
 
 struct MomentRow {
     job: String,
@@ -68,22 +83,22 @@ impl History {
         row.map(Moment::try_from).transpose()
     }
 
-    /// Moments at or after one, newest first, of all jobs; with `missed_only`, those at which the job did not run.
-    pub async fn list_moments(
-        &self,
-        since: Timestamp,
-        missed_only: bool,
-        limit: u32,
-    ) -> Result<Vec<Moment>, HistoryError> {
-        let (since, limit) = (stamp(since), i64::from(limit));
+    /// Moments that fit, newest first.
+    pub async fn list_moments(&self, filter: &MomentFilter) -> Result<Vec<Moment>, HistoryError> {
+        let since = filter.since.map_or(i64::MIN, stamp);
+        let until = filter.until.map_or(i64::MAX, stamp);
+        let limit = i64::from(filter.limit.unwrap_or(LIMIT));
         let rows = sqlx::query_as!(
             MomentRow,
             "select job, planned_at, disposition, run, reason
                from moment
-              where planned_at >= ? and (not ? or disposition not in ('ran', 'late', 'caught_up'))
-              order by planned_at desc limit ?",
+              where planned_at >= ?1 and planned_at < ?2 and (?3 is null or job = ?3)
+                and (not ?4 or disposition not in ('ran', 'late', 'caught_up'))
+              order by planned_at desc limit ?5",
             since,
-            missed_only,
+            until,
+            filter.job,
+            filter.missed_only,
             limit
         )
         .fetch_all(&self.reader)
@@ -119,8 +134,13 @@ mod tests {
         let last = place.history.last_moment("managers").await.unwrap();
         assert_eq!(last, Some(moment(11, Disposition::QueueFull)));
         assert_eq!(place.history.last_moment("other").await.unwrap(), None);
-        assert_eq!(place.history.list_moments(at(0), false, 100).await.unwrap().len(), 12);
-        assert_eq!(place.history.list_moments(at(0), true, 100).await.unwrap().len(), 9);
-        assert_eq!(place.history.list_moments(at(10), false, 1).await.unwrap(), [moment(11, Disposition::QueueFull)]);
+        let found = async |filter: MomentFilter| place.history.list_moments(&filter).await.unwrap();
+        assert_eq!(found(MomentFilter::default()).await.len(), 12);
+        assert_eq!(found(MomentFilter { missed_only: true, ..MomentFilter::default() }).await.len(), 9);
+        assert_eq!(found(MomentFilter { job: Some("other".to_owned()), ..MomentFilter::default() }).await, []);
+        let last = MomentFilter { since: Some(at(10)), limit: Some(1), ..MomentFilter::default() };
+        assert_eq!(found(last).await, [moment(11, Disposition::QueueFull)]);
+        let first = MomentFilter { until: Some(at(1)), ..MomentFilter::default() };
+        assert_eq!(found(first).await, [moment(0, Disposition::Ran)]);
     }
 }

@@ -32,8 +32,8 @@ pub struct ParkedPerson {
 /// Whom to release.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Release {
-    /// By Okta id, login, user principal name or account id, of all jobs.
-    Users(Vec<String>),
+    /// By Okta id, login, user principal name or account id, of one job or all.
+    Users { names: Vec<String>, job: Option<String> },
     /// All of a job; with a reason, those parked for it.
     Job { job: String, reason: Option<Reason> },
 }
@@ -147,7 +147,7 @@ impl History {
     ) -> Result<Vec<ParkedPerson>, HistoryError> {
         let now = stamp(now);
         let (users, job, reason) = match whom {
-            Release::Users(names) => (Some(serde_json::json!(names).to_string()), None, None),
+            Release::Users { names, job } => (Some(serde_json::json!(names).to_string()), job.as_deref(), None),
             Release::Job { job, reason } => (None, Some(job.as_str()), reason.map(Reason::as_str)),
         };
         let rows = sqlx::query_as!(
@@ -266,7 +266,7 @@ mod tests {
         let all: Vec<_> = (1..=5).map(|number| parked(number, Reason::Blocked)).collect();
         history.park(&all).await.unwrap();
         let names = ["00u1", "PERSON2@example.com", "00000000-0000-0000-0000-000000000003", "P4@contoso.example"];
-        let names = Release::Users(names.map(str::to_owned).to_vec());
+        let names = Release::Users { names: names.map(str::to_owned).to_vec(), job: None };
         let mut released = history.release(&names, at(5), "ana").await.unwrap();
         released.sort_by(|a, b| a.person.cmp(&b.person));
         assert_eq!(ids(&released), ["00u1", "00u2", "00u3", "00u4"]);

@@ -1,4 +1,4 @@
-//! Shared by the tests of this room: a fresh history in a temporary directory, and its inhabitants.
+//! Shared by the tests of this room and of its readers: a fresh history in a temporary directory, and its inhabitants.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,24 +15,24 @@ use crate::history::changes::{Answer, Change, ChangeId, Confirmation, Intent};
 use crate::history::runs::{Closing, NewRun};
 
 /// A history that goes when it is dropped.
-pub(super) struct Place {
-    pub(super) directory: TempDir,
-    pub(super) history: History,
+pub(crate) struct Place {
+    pub(crate) directory: TempDir,
+    pub(crate) history: History,
 }
 
 impl Place {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let history = History::open(&directory.path().join("graphkeeper.db"), at(0)).await.unwrap();
         Self { directory, history }
     }
 
-    pub(super) fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.directory.path().join("graphkeeper.db")
     }
 
     /// What a program sees that starts after this one was killed: nothing is written back first.
-    pub(super) async fn killed(self) -> Self {
+    pub(crate) async fn killed(self) -> Self {
         let copy = tempfile::tempdir().unwrap();
         for suffix in ["", "-wal"] {
             let name = format!("graphkeeper.db{suffix}");
@@ -45,19 +45,19 @@ impl Place {
 }
 
 /// Patience in tests of a locked database.
-pub(super) const SOON: Duration = Duration::from_millis(50);
+pub(crate) const SOON: Duration = Duration::from_millis(50);
 
 /// So many seconds after a day in 2026.
-pub(super) fn at(seconds: i64) -> Timestamp {
+pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000 + seconds).unwrap()
 }
 
-pub(super) fn account(number: u128) -> AccountId {
+pub(crate) fn account(number: u128) -> AccountId {
     AccountId::new(Uuid::from_u128(number))
 }
 
 /// A run of the job `managers`, to be opened.
-pub(super) fn a_run(id: &str, trigger: Trigger, started: i64) -> NewRun {
+pub(crate) fn a_run(id: &str, trigger: Trigger, started: i64) -> NewRun {
     NewRun {
         id: RunId::stored(id),
         job: "managers".to_owned(),
@@ -71,7 +71,7 @@ pub(super) fn a_run(id: &str, trigger: Trigger, started: i64) -> NewRun {
     }
 }
 
-pub(super) fn closing(run: &RunId, outcome: Outcome, ended: i64) -> Closing {
+pub(crate) fn closing(run: &RunId, outcome: Outcome, ended: i64) -> Closing {
     Closing {
         run: run.clone(),
         ended_at: at(ended),
@@ -85,7 +85,7 @@ pub(super) fn closing(run: &RunId, outcome: Outcome, ended: i64) -> Closing {
 }
 
 /// A run that began and ended.
-pub(super) async fn past_run(history: &History, id: &str, trigger: Trigger, started: i64) -> RunId {
+pub(crate) async fn past_run(history: &History, id: &str, trigger: Trigger, started: i64) -> RunId {
     let run = a_run(id, trigger, started);
     history.open_run(&run).await.unwrap();
     history.close_run(&closing(&run.id, Outcome::Succeeded, started + 1)).await.unwrap();
@@ -93,7 +93,7 @@ pub(super) async fn past_run(history: &History, id: &str, trigger: Trigger, star
 }
 
 /// A change of an account's manager, of the person `00u` and the account's number.
-pub(super) fn intent(number: u128, from: Option<u128>, to: Option<u128>) -> Intent {
+pub(crate) fn intent(number: u128, from: Option<u128>, to: Option<u128>) -> Intent {
     let kind = match (from, to) {
         (None, _) => ChangeKind::Set,
         (_, None) => ChangeKind::Clear,
@@ -114,7 +114,7 @@ pub(super) fn intent(number: u128, from: Option<u128>, to: Option<u128>) -> Inte
 }
 
 /// Sends one write at a moment; the answer comes a second later and the reading back at once.
-pub(super) async fn write(
+pub(crate) async fn write(
     history: &History,
     run: &RunId,
     intent: Intent,
@@ -131,12 +131,12 @@ pub(super) async fn write(
 }
 
 /// The change with this id, among those of its run.
-pub(super) async fn change(history: &History, run: &RunId, id: ChangeId) -> Change {
+pub(crate) async fn change(history: &History, run: &RunId, id: ChangeId) -> Change {
     history.changes_of_run(run).await.unwrap().into_iter().find(|change| change.id == id).unwrap()
 }
 
 /// How SQLite means to answer a query, a line a step.
-pub(super) async fn query_plan(history: &History, sql: &str) -> Vec<String> {
+pub(crate) async fn query_plan(history: &History, sql: &str) -> Vec<String> {
     let explain = format!("explain query plan {sql}");
     let steps: Vec<(i64, i64, i64, String)> =
         sqlx::query_as(sqlx::AssertSqlSafe(explain)).fetch_all(&history.reader).await.unwrap();
@@ -144,7 +144,7 @@ pub(super) async fn query_plan(history: &History, sql: &str) -> Vec<String> {
 }
 
 /// How many rows a table has.
-pub(super) async fn rows(history: &History, table: &str) -> i64 {
+pub(crate) async fn rows(history: &History, table: &str) -> i64 {
     sqlx::query_scalar(sqlx::AssertSqlSafe(format!("select count(*) from {table}")))
         .fetch_one(&history.reader)
         .await

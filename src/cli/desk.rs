@@ -1,0 +1,102 @@
+//! What every command that reads or tends the history starts from: the configuration, and the history opened read-only.
+
+use std::future::Future;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::app::{self, AppError};
+use crate::cli::args::{Global, OutputFormat};
+use crate::cli::failure::Failure;
+use crate::cli::{exit, render};
+use crate::config;
+use crate::config::settings::Settings;
+use crate::domain::run::RunId;
+use crate::history::error::HistoryError;
+use crate::history::{Found, History};
+
+/// How a reading command sees the world.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub settings: Settings,
+    /// `None` before anything ran.
+    pub history: Option<History>,
+    pub now: Timestamp,
+    pub format: OutputFormat,
+    /// Of the terminal, if there is one.
+    pub width: Option<u16>,
+}
+
+impl Desk {
+    /// Reads the configuration and opens the history for reading. Needs no secret.
+    pub(super) async fn open(global: &Global, now: Timestamp) -> Result<Self, Failure> {
+        let settings = config::load(&global.config, &config::environment())?;
+        let history = match app::open_history(&settings).await {
+            Ok(history) => Some(history),
+            Err(error) if is_absent(&error) => None,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Self { settings, history, now, format: global.format(), width: render::terminal_width() })
+    }
+
+    /// The zone in which people are told times.
+    pub(super) const fn zone(&self) -> &TimeZone {
+        &self.settings.zone.tz
+    }
+
+    /// The history, for a command that asks for something in it by name.
+    pub(super) fn history(&self) -> Result<&History, Failure> {
+        self.history.as_ref().ok_or_else(nothing_ran)
+    }
+
+    /// The run whose id begins so.
+    pub(super) async fn run(&self, prefix: &str) -> Result<RunId, Failure> {
+        one(self.history()?.resolve_run_prefix(prefix).await?, "run", prefix, LIST_RUNS)
+    }
+
+    /// Okta's id of the person named so, as far as a decision about them is remembered; else the name itself.
+    pub(super) async fn person(&self, name: &str) -> Result<String, Failure> {
+        let Some(history) = &self.history else { return Ok(name.to_owned()) };
+        match history.decisions_of_user(name).await? {
+            Found::One(past) => Ok(past.first().map_or_else(|| name.to_owned(), |one| one.person.as_str().to_owned())),
+            Found::Nothing => Ok(name.to_owned()),
+            Found::Several(candidates) => Err(several("person", name, &candidates)),
+        }
+    }
+}
+
+pub(super) const LIST_RUNS: &str = "`graphkeeper history` lists the runs";
+
+/// There is no history yet.
+fn nothing_ran() -> Failure {
+    let hint = "start the daemon, or run a job once: `graphkeeper run JOB`; `graphkeeper jobs` lists the jobs";
+    Failure::new(exit::FAILED, "the history is empty: nothing ran yet".to_owned(), Some(hint.to_owned()))
+}
+
+fn is_absent(error: &AppError) -> bool {
+    let AppError::History { source: HistoryError::Open { source, .. }, .. } = error else { return false };
+    matches!(**source, HistoryError::Absent)
+}
+
+/// The one that a name led to; otherwise why not, with the nearest way out.
+pub(super) fn one<T>(found: Found<T>, what: &str, name: &str, hint: &str) -> Result<T, Failure> {
+    match found {
+        Found::One(found) => Ok(found),
+        Found::Several(candidates) => Err(several(what, name, &candidates)),
+        Found::Nothing => {
+            let message = format!("there is no {what} `{name}` in the history");
+            Err(Failure::new(exit::FAILED, message, Some(hint.to_owned())))
+        }
+    }
+}
+
+/// A name fits more than one thing.
+pub(super) fn several(what: &str, name: &str, candidates: &[String]) -> Failure {
+    let message = format!("`{name}` fits more than one {what}: {}", candidates.join(", "));
+    Failure::new(exit::USAGE, message, Some("write it out further".to_owned()))
+}
+
+/// Carries out a command's work on this thread.
+pub(super) fn wait<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}

@@ -1,0 +1,173 @@
+//! `history show PLAN`: what a stored plan would write, and whether it still waits.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use crate::cli::page::{Page, counted, manager, section};
+use crate::cli::render::{Cell, Table, local, relative};
+use crate::history::plans::{LoadedPlan, PlanDiff, PlanSummary, PlannedChange};
+
+/// A stored plan as text, JSON and rows.
+///
+/// JSON: `{plan, job, run, state, origin, created, seen, policy_fingerprint, superseded_by, differs, approved, count, held,
+/// changes}`. `state` is `open`, `superseded` or `approved`; `approved` is `{run, by, at}`; `differs` is `{only_here,
+/// only_there}` in counts against the plan that superseded this one; a change is `{person, login, account, upn, kind,
+/// old_manager, old_manager_name, new_manager, new_manager_name, held}`.
+pub(super) fn page(
+    plan: &LoadedPlan,
+    differs: Option<&PlanDiff>,
+    zone: &TimeZone,
+    now: Timestamp,
+    width: Option<u16>,
+) -> Page {
+    let rows = table(&plan.changes);
+    let mut text = heading(&plan.summary, differs, zone, now);
+    section(&mut text, "Changes", &rows, width);
+    Page { text, json: object(plan, differs, &rows), rows }
+}
+
+fn heading(plan: &PlanSummary, differs: Option<&PlanDiff>, zone: &TimeZone, now: Timestamp) -> String {
+    let mut text = format!("Plan {} of {}: {}", plan.id, plan.job, counted(plan.changes, "change"));
+    if plan.held > 0 {
+        let _ = write!(text, ", {} held by a brake", plan.held);
+    }
+    let _ = writeln!(
+        text,
+        "\n  made      {} by run {}, last seen {}",
+        local(plan.created_at, zone),
+        plan.run,
+        relative(plan.seen_at, now)
+    );
+    let _ = match (&plan.approval, &plan.superseded_by) {
+        (Some(approval), _) => writeln!(
+            text,
+            "  approved  {} by {}, carried out by run {}",
+            local(approval.at, zone),
+            approval.by,
+            approval.run
+        ),
+        (None, Some(other)) => writeln!(text, "  replaced  by plan {other}{}", difference(differs)),
+        (None, None) => writeln!(text, "  open      `graphkeeper approve {}` carries it out", plan.id),
+    };
+    text
+}
+
+fn difference(differs: Option<&PlanDiff>) -> String {
+    let told = |diff: &PlanDiff| {
+        let (here, there) = (diff.only_in_first.len(), diff.only_in_second.len());
+        format!("; {} only here, {there} only there", counted(here as u64, "change"))
+    };
+    differs.map(told).unwrap_or_default()
+}
+
+fn state(plan: &PlanSummary) -> &'static str {
+    match (&plan.approval, &plan.superseded_by) {
+        (Some(_), _) => "approved",
+        (None, Some(_)) => "superseded",
+        (None, None) => "open",
+    }
+}
+
+fn object(plan: &LoadedPlan, differs: Option<&PlanDiff>, rows: &Table) -> Value {
+    let summary = &plan.summary;
+    let approved = summary.approval.as_ref();
+    json!({
+        "plan": summary.id,
+        "job": summary.job,
+        "run": summary.run,
+        "state": state(summary),
+        "origin": summary.origin,
+        "created": summary.created_at.to_string(),
+        "seen": summary.seen_at.to_string(),
+        "policy_fingerprint": summary.policy_fingerprint,
+        "superseded_by": summary.superseded_by,
+        "differs": differs.map(|diff| json!({
+            "only_here": diff.only_in_first.len(),
+            "only_there": diff.only_in_second.len(),
+        })),
+        "approved": approved.map(|one| json!({ "run": one.run, "by": one.by, "at": one.at.to_string() })),
+        "count": summary.changes,
+        "held": summary.held,
+        "changes": rows.to_json(),
+    })
+}
+
+fn table(changes: &[PlannedChange]) -> Table {
+    let columns = [
+        ("person", ""),
+        ("login", "Person"),
+        ("account", ""),
+        ("upn", ""),
+        ("kind", "Kind"),
+        ("old_manager", ""),
+        ("old_manager_name", "Old manager"),
+        ("new_manager", ""),
+        ("new_manager_name", "New manager"),
+        ("held", "Held"),
+    ];
+    let mut table = Table::new(&columns, "no changes");
+    for change in changes {
+        table.push(vec![
+            Cell::text(change.person.as_str()),
+            Cell::text(&change.login),
+            Cell::text(change.account.to_string()),
+            Cell::text(&change.upn),
+            Cell::text(change.kind.as_str()),
+            Cell::optional(change.from, |id| Cell::text(id.to_string())),
+            Cell::new(change.from_label.clone(), manager(&change.from_label, change.from)),
+            Cell::optional(change.to, |id| Cell::text(id.to_string())),
+            Cell::new(change.to_label.clone(), manager(&change.to_label, change.to)),
+            Cell::new(change.held, if change.held { "held" } else { "" }),
+        ]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::samples;
+    use crate::domain::run::{RunId, Trigger};
+    use crate::history::Found;
+    use crate::history::plans::diff;
+    use crate::history::testing::{Place, at, past_run};
+
+    #[tokio::test]
+    async fn a_plan_says_whether_it_waits_and_what_replaced_it() {
+        let place = Place::new().await;
+        let history = &place.history;
+        let run = past_run(history, "aaaa0001", Trigger::Plan, 0).await;
+        let load = async |id: &str| match history.load_plan(id).await.unwrap() {
+            Found::One(plan) => plan,
+            other => panic!("{id}: {other:?}"),
+        };
+        history.store_plan(&samples::plan("paaaa1111", &run, 0, 1)).await.unwrap();
+        let open = page(&load("pa").await, None, &TimeZone::UTC, at(120), None);
+        insta::assert_snapshot!(open.text, @r"
+        Plan paaaa1111 of managers: 2 changes, 1 held by a brake
+          made      2026-09-21 14:13:20 UTC by run aaaa0001, last seen 2 minutes ago
+          open      `graphkeeper approve paaaa1111` carries it out
+
+        Changes
+          Person               Kind   Old manager              New manager              Held
+          person1@example.com  set    (none)                   person9@contoso.example
+          person5@example.com  clear  person8@contoso.example  (none)                   held
+        ");
+        assert_eq!((&open.json["state"], &open.json["held"]), (&"open".into(), &1.into()));
+        history.store_plan(&samples::plan("pbbbb2222", &run, 60, 2)).await.unwrap();
+        let (old, new) = (load("pa").await, load("pb").await);
+        let replaced = page(&old, Some(&diff(&old.changes, &new.changes)), &TimeZone::UTC, at(120), None);
+        assert!(
+            replaced.text.contains("replaced  by plan pbbbb2222; 1 change only here, 1 only there"),
+            "{}",
+            replaced.text
+        );
+        assert_eq!(replaced.json["differs"], serde_json::json!({ "only_here": 1, "only_there": 1 }));
+        history.mark_approved(&new.summary.id, &RunId::stored("aaaa0001"), "ana", at(90)).await.unwrap();
+        let approved = page(&load("pb").await, None, &TimeZone::UTC, at(120), None);
+        assert_eq!((&approved.json["state"], &approved.json["approved"]["by"]), (&"approved".into(), &"ana".into()));
+    }
+}

@@ -1,0 +1,255 @@
+//! `history show`: one run, or one plan.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use crate::cli::desk::{Desk, LIST_RUNS, one, several};
+use crate::cli::failure::Failure;
+use crate::cli::history::{changes, plan, runs};
+use crate::cli::page::{Page, section};
+use crate::cli::render::{Cell, Table, duration, local, relative};
+use crate::domain::decision::{Kinds, Reason, Tally};
+use crate::domain::run::{PlanId, RunId};
+use crate::history::changes::Change;
+use crate::history::plans::{LoadedPlan, diff};
+use crate::history::runs::Run;
+use crate::history::{Found, History};
+use crate::reconcile::meaning::{meaning, remedy};
+
+/// How many plans back those of a run are looked for.
+const LOOK_BACK: u32 = 500;
+
+/// Prints the run or the plan whose id begins so. The JSON is described at [`page`] and at [`plan::page`].
+pub(super) async fn show(desk: &Desk, id: &str) -> Result<(), Failure> {
+    let history = desk.history()?;
+    let page = match (history.resolve_run_prefix(id).await?, history.load_plan(id).await?) {
+        (Found::One(run), Found::Nothing) => run_page(desk, history, &run).await?,
+        (Found::Nothing, Found::One(plan)) => plan_page(desk, history, &plan).await?,
+        (Found::Nothing, Found::Nothing) => return one(Found::Nothing, "run or plan", id, LIST_RUNS),
+        (runs, plans) => return Err(several("run or plan", id, &candidates(runs, plans))),
+    };
+    Ok(page.print(desk.format)?)
+}
+
+/// The ids that a prefix fits, of both kinds.
+fn candidates(runs: Found<RunId>, plans: Found<LoadedPlan>) -> Vec<String> {
+    let runs = match runs {
+        Found::One(run) => vec![run.to_string()],
+        Found::Several(runs) => runs,
+        Found::Nothing => Vec::new(),
+    };
+    let plans = match plans {
+        Found::One(plan) => vec![plan.summary.id.to_string()],
+        Found::Several(plans) => plans,
+        Found::Nothing => Vec::new(),
+    };
+    runs.into_iter().chain(plans).collect()
+}
+
+async fn plan_page(desk: &Desk, history: &History, found: &LoadedPlan) -> Result<Page, Failure> {
+    let differs = match &found.summary.superseded_by {
+        None => None,
+        Some(other) => match history.load_plan(other.as_str()).await? {
+            Found::One(other) => Some(diff(&found.changes, &other.changes)),
+            Found::Nothing | Found::Several(_) => None,
+        },
+    };
+    Ok(plan::page(found, differs.as_ref(), desk.zone(), desk.now, desk.width))
+}
+
+async fn run_page(desk: &Desk, history: &History, id: &RunId) -> Result<Page, Failure> {
+    let run = one(history.run(id).await?.map_or(Found::Nothing, Found::One), "run", id.as_str(), LIST_RUNS)?;
+    let changes = history.changes_of_run(id).await?;
+    let plans = history.list_plans(Some(&run.job), false, LOOK_BACK).await?;
+    let plans: Vec<PlanId> = plans.into_iter().filter(|plan| plan.run == *id).map(|plan| plan.id).collect();
+    let calls = history.calls_of_run(id).await?.len();
+    Ok(page(&Told { run, changes, plans, calls }, desk.zone(), desk.now, desk.width))
+}
+
+/// All that is told of a run.
+struct Told {
+    run: Run,
+    changes: Vec<Change>,
+    /// Plans that it was the first to come to.
+    plans: Vec<PlanId>,
+    /// How many single calls are kept.
+    calls: usize,
+}
+
+/// A run as text, JSON and the rows of its changes.
+///
+/// JSON: `{run, job, kind, trigger, caller, started, ended, outcome, reason, message, hint, unresolved, pid, host,
+/// config_fingerprint, tally, reasons, changes, plans, calls}`. `tally` is what the kind of job counted; `reasons` is a
+/// list of `{reason, people, meaning, remedy}`; `changes` is as of `history changes`; `plans` are ids; `calls` is how many
+/// `history calls` lists.
+fn page(told: &Told, zone: &TimeZone, now: Timestamp, width: Option<u16>) -> Page {
+    let rows = changes::table(&told.changes, zone, changes::Shown::OfRun);
+    let tally = runs::tally(&told.run);
+    let reasons = reasons(tally.as_ref());
+    let mut text = heading(&told.run, zone, now);
+    if let Some(tally) = &tally {
+        let _ = writeln!(
+            text,
+            "\nRead\n  {} people, {} with a manager reference, {} in scope; {} accounts",
+            tally.people, tally.with_reference, tally.in_scope, tally.accounts
+        );
+        section(&mut text, "Changes", &kinds(tally), width);
+    }
+    section(&mut text, "People by reason", &reasons, width);
+    section(&mut text, "Written", &rows, width);
+    footing(&mut text, told);
+    Page { text, json: object(told, &reasons, &rows), rows }
+}
+
+fn heading(run: &Run, zone: &TimeZone, now: Timestamp) -> String {
+    let mut text = format!("Run {} of {}: {}\n", run.id, run.job, runs::outcome(run));
+    if let Some(message) = &run.message {
+        let _ = writeln!(text, "  {message}");
+    }
+    if let Some(hint) = &run.hint {
+        let _ = writeln!(text, "  hint: {hint}");
+    }
+    let began = format!("{} ({})", local(run.started_at, zone), relative(run.started_at, now));
+    let took = run.ended_at.map(|ended| ended.duration_since(run.started_at).unsigned_abs());
+    let took = took.map_or_else(|| "still going on".to_owned(), |took: Duration| format!("took {}", duration(took)));
+    let _ = writeln!(text, "\n  began  {began}, {took}");
+    let _ = writeln!(text, "  why    {}, by {}", run.trigger, run.caller);
+    let _ = writeln!(text, "  where  {}, process {}, configuration {}", run.host, run.pid, run.config_fingerprint);
+    text
+}
+
+fn footing(text: &mut String, told: &Told) {
+    for plan in &told.plans {
+        let _ = writeln!(text, "\nPlan {plan}: `graphkeeper history show {plan}`");
+    }
+    let counted = told.run.tally.as_ref().and_then(|tally| tally.get("calls")).and_then(Value::as_object);
+    let counted = counted.map(|calls| calls.iter().map(|(service, count)| format!("{service} {count}")));
+    let counted = counted.map(|calls| calls.collect::<Vec<_>>().join(", ")).filter(|calls| !calls.is_empty());
+    if let Some(counted) = counted {
+        let _ = writeln!(text, "\nRequests: {counted}");
+    }
+    if told.calls > 0 {
+        let _ = writeln!(text, "`graphkeeper history calls {}` lists {} of them", told.run.id, told.calls);
+    }
+}
+
+/// Counts by kind of change, a row for each stage.
+fn kinds(tally: &Tally) -> Table {
+    let mut table = Table::new(&[("stage", "Stage"), ("set", "Set"), ("change", "Change"), ("clear", "Clear")], "");
+    let stages: [(&str, &Kinds); 4] = [
+        ("planned", &tally.planned),
+        ("held", &tally.held),
+        ("accepted", &tally.accepted),
+        ("confirmed", &tally.confirmed),
+    ];
+    for (stage, kinds) in stages {
+        let counts = [kinds.set, kinds.change, kinds.clear].map(|count| Cell::new(count, count.to_string()));
+        table.push([Cell::text(stage)].into_iter().chain(counts).collect());
+    }
+    table
+}
+
+/// People by reason, the most frequent first.
+fn reasons(tally: Option<&Tally>) -> Table {
+    let columns = [("reason", "Reason"), ("people", "People"), ("meaning", "Meaning"), ("remedy", "What to do")];
+    let mut table = Table::new(&columns, "");
+    let empty = BTreeMap::new();
+    let mut counted: Vec<(&Reason, &u64)> = tally.map_or(&empty, |tally| &tally.reasons).iter().collect();
+    counted.sort_by_key(|(_, people)| std::cmp::Reverse(**people));
+    for (reason, people) in counted {
+        table.push(vec![
+            Cell::text(reason.as_str()),
+            Cell::new(*people, people.to_string()),
+            Cell::text(meaning(*reason)),
+            Cell::optional(remedy(*reason), Cell::text),
+        ]);
+    }
+    table
+}
+
+fn object(told: &Told, reasons: &Table, changes: &Table) -> Value {
+    let run = &told.run;
+    json!({
+        "run": run.id,
+        "job": run.job,
+        "kind": run.kind,
+        "trigger": run.trigger,
+        "caller": run.caller,
+        "started": run.started_at.to_string(),
+        "ended": run.ended_at.map(|ended| ended.to_string()),
+        "outcome": runs::outcome(run),
+        "reason": run.reason,
+        "message": run.message,
+        "hint": run.hint,
+        "unresolved": run.unresolved,
+        "pid": run.pid,
+        "host": run.host,
+        "config_fingerprint": run.config_fingerprint,
+        "tally": run.tally,
+        "reasons": reasons.to_json(),
+        "changes": changes.to_json(),
+        "plans": told.plans,
+        "calls": told.calls,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::testing::{Place, at};
+
+    #[tokio::test]
+    async fn a_run_is_shown_from_its_reading_to_its_writes() {
+        let place = Place::new().await;
+        let history = &place.history;
+        let id = crate::cli::samples::managers_run(history, "aaaa0001", 0).await;
+        let changes = history.changes_of_run(&id).await.unwrap();
+        let run = history.run(&id).await.unwrap().unwrap();
+        let told = Told { run, changes, plans: vec![PlanId::stored("paaaa1111")], calls: 0 };
+        let page = page(&told, &TimeZone::UTC, at(3600), None);
+        insta::assert_snapshot!(page.text, @r"
+        Run aaaa0001 of managers: partial
+          2 of 3 changes written; 2 people unresolved
+          hint: grant the permission
+
+          began  2026-09-21 14:13:20 UTC (60 minutes ago), took 42 s
+          why    schedule, by daemon
+          where  host, process 7, configuration 0123456789ab
+
+        Read
+          12 people, 11 with a manager reference, 12 in scope; 14 accounts
+
+        Changes
+          Stage      Set  Change  Clear
+          planned    1    1       1
+          held       0    0       0
+          accepted   1    1       0
+          confirmed  1    0       0
+
+        People by reason
+          Reason      People  Meaning                                        What to do
+          agreed      7       the manager in Entra is the one Okta gives
+          planned     3       the manager in Entra is to be written
+          no_account  2       no account in Entra corresponds to the person  create the account, or add a `correlate` rule that finds it
+
+        Written
+          Person               Kind    Old manager              New manager              State      Answer
+          person1@example.com  set     (none)                   person9@contoso.example  confirmed
+          person2@example.com  change  person8@contoso.example  person9@contoso.example  accepted
+          person3@example.com  clear   person8@contoso.example  (none)                   refused    Authorization_RequestDenied: Insufficient privileges (request-id r-3)
+
+        Plan paaaa1111: `graphkeeper history show paaaa1111`
+
+        Requests: graph 9, okta 2
+        ");
+        assert_eq!(page.json["reasons"][0]["reason"], "agreed");
+        assert_eq!(page.json["changes"].as_array().unwrap().len(), 3);
+        assert_eq!(page.json["plans"], json!(["paaaa1111"]));
+        assert_eq!(page.json["tally"]["calls"]["graph"], 9);
+    }
+}
