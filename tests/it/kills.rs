@@ -149,6 +149,41 @@ async fn killed_while_an_earlier_kill_is_settled() {
     settles_and_finishes(&org, "chief", "while settling").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_undoing_what_was_taken_back_is_not_written_again() {
+    let org = team_on_the_move().await;
+    let first = org.reconcile().await.exits(0).run_id();
+    let gate = org.hold(MANAGER, When::Nth(8));
+    let undo = org.spawn(&["undo", &first, "--yes"]);
+    reached(&gate).await;
+    undo.kill().await;
+    org.faults().clear();
+    let writes = org.writes();
+    let run = org.reconcile().await;
+    assert!(matches!(run.code, Some(0 | 3)), "{}", run.stdout);
+    assert_eq!((org.writes(), org.managed_by("boss")), (writes, 7), "the seven that were taken back stay so");
+    org.run(&["undo", &first, "--yes"]).await.exits(0);
+    assert_eq!(org.managed_by("boss"), TEAM as usize, "the rest can still be taken back");
+    assert_eq!(org.reconcile().await.exits(0).counted("planned"), 0);
+    books_agree(&org, "while undoing").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_approving_the_rest_is_held_again() {
+    let org = team_on_the_move().await;
+    org.configure(crate::support::USUAL_BRAKES);
+    let plan = org.reconcile().await.exits(4).plan_id();
+    let gate = org.hold(MANAGER, When::Nth(8));
+    let approve = org.spawn(&["approve", &plan]);
+    reached(&gate).await;
+    approve.kill().await;
+    org.faults().clear();
+    let rest = org.reconcile().await.exits(4);
+    assert_eq!((org.writes(), rest.left("held")), (7, u64::from(TEAM) - 7));
+    org.run(&["approve", &rest.plan_id()]).await.exits(0);
+    settles_and_finishes(&org, "chief", "while approving").await;
+}
+
 /// Kills at random moments of writing: a dozen here, and as many as `GRAPHKEEPER_KILLS` says.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_moment_nothing_is_lost_and_nothing_done_twice() {

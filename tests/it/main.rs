@@ -9,6 +9,7 @@ mod support;
 
 mod bad_input;
 mod brake;
+mod demo;
 mod figures;
 mod half_read;
 mod keepalive;
@@ -19,5 +20,6 @@ mod processes;
 mod refusals;
 mod rules;
 mod secrets;
+mod shapes;
 mod throttling;
 mod undo;

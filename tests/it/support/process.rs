@@ -3,7 +3,6 @@
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
 use std::thread;
 
 use serde_json::Value;
@@ -15,10 +14,36 @@ use crate::support::within;
 pub(crate) struct Process {
     child: Child,
     command: String,
-    /// Everything on standard error so far.
-    said: watch::Receiver<String>,
-    /// Comes once both streams have ended, which is when the program has.
-    ended: oneshot::Receiver<(String, String)>,
+    stdout: Stream,
+    stderr: Stream,
+}
+
+/// What came out of a program so far, and whether that was all.
+struct Stream {
+    text: watch::Receiver<String>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Stream {
+    /// Reads on a thread of its own, so that the program never waits for a full pipe.
+    fn read(pipe: impl Read + Send + 'static) -> Self {
+        let (saying, text) = watch::channel(String::new());
+        let (end, ended) = oneshot::channel();
+        thread::spawn(move || {
+            let mut lines = BufReader::new(pipe);
+            let mut line = Vec::new();
+            while lines.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+                saying.send_modify(|all| all.push_str(&String::from_utf8_lossy(&line)));
+                line.clear();
+            }
+            let _ = end.send(());
+        });
+        Self { text, ended }
+    }
+
+    fn so_far(&self) -> String {
+        self.text.borrow().clone()
+    }
 }
 
 /// How a program ended.
@@ -39,25 +64,9 @@ impl Process {
         command.env("GRAPHKEEPER_CONFIG", config).env("TZ", "UTC");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let (mut stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-        let (saying, said) = watch::channel(String::new());
-        let (tell, ended) = oneshot::channel();
-        let (out, printed) = mpsc::channel();
-        thread::spawn(move || {
-            let mut bytes = Vec::new();
-            let _ = stdout.read_to_end(&mut bytes);
-            let _ = out.send(String::from_utf8_lossy(&bytes).into_owned());
-        });
-        thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                saying.send_modify(|all| {
-                    all.push_str(&line);
-                    all.push('\n');
-                });
-            }
-            let _ = tell.send((printed.recv().unwrap_or_default(), saying.borrow().clone()));
-        });
-        Self { child, command: arguments.join(" "), said, ended }
+        let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let command = arguments.join(" ");
+        Self { child, command, stdout: Stream::read(stdout), stderr: Stream::read(stderr) }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -67,8 +76,16 @@ impl Process {
     /// Waits until standard error contains `text`.
     pub(crate) async fn says(&mut self, text: &str) {
         let what = format!("`{}` says `{text}`", self.command);
-        let heard = within(&what, self.said.wait_for(|said| said.contains(text))).await.is_ok();
-        assert!(heard, "{what}: it ended before, having said\n{}", self.said.borrow().clone());
+        let heard = within(&what, self.stderr.text.wait_for(|said| said.contains(text))).await.is_ok();
+        assert!(heard, "{what}: it ended before, having said\n{}", self.stderr.so_far());
+    }
+
+    /// Waits for the first line on standard output.
+    pub(crate) async fn first_line(&mut self) -> String {
+        let what = format!("`{}` prints a line", self.command);
+        let printed = within(&what, self.stdout.text.wait_for(|printed| printed.contains('\n'))).await.is_ok();
+        assert!(printed, "{what}: it ended before, having said\n{}", self.stderr.so_far());
+        self.stdout.so_far().lines().next().unwrap_or_default().to_owned()
     }
 
     /// Kills the program as the kernel does when memory is short: nothing is said and nothing tidied up.
@@ -83,11 +100,13 @@ impl Process {
         assert!(sent.success());
     }
 
-    /// Waits for the program's end.
+    /// Waits for the program's end. Both streams end with it.
     pub(crate) async fn finish(mut self) -> Output {
         let what = format!("`{}` ends", self.command);
-        let (stdout, stderr) = within(&what, &mut self.ended).await.unwrap();
+        within(&what, &mut self.stdout.ended).await.unwrap();
+        within(&what, &mut self.stderr.ended).await.unwrap();
         let status = self.child.wait().unwrap();
+        let (stdout, stderr) = (self.stdout.so_far(), self.stderr.so_far());
         Output { command: std::mem::take(&mut self.command), code: status.code(), stdout, stderr }
     }
 }
