@@ -124,6 +124,13 @@ impl Finish {
         Self { outcome: Outcome::Succeeded, message, details, ..Self::default() }
     }
 
+    /// The same end, with the run's id where a hint says `RUN`.
+    #[must_use]
+    pub fn naming(mut self, run: &RunId) -> Self {
+        self.hint = self.hint.map(|hint| hint.replace("RUN", run.as_str()));
+        self
+    }
+
     /// Another process has the job.
     #[must_use]
     pub fn busy(error: &dyn Error) -> Self {
