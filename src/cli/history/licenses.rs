@@ -9,7 +9,7 @@ use crate::cli::desk::Desk;
 use crate::cli::exit;
 use crate::cli::failure::Failure;
 use crate::cli::page::Page;
-use crate::cli::render::{self, Cell, Table, local, relative};
+use crate::cli::render::{Cell, Table, local, relative};
 use crate::cli::when::When;
 use crate::history::licenses::{LicenseSnapshot, SkuRow};
 
