@@ -1,7 +1,5 @@
 //! What every command that reads or tends the history starts from: the configuration, and the history opened read-only.
 
-use std::future::Future;
-
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -94,9 +92,4 @@ pub(super) fn one<T>(found: Found<T>, what: &str, name: &str, hint: &str) -> Res
 pub(super) fn several(what: &str, name: &str, candidates: &[String]) -> Failure {
     let message = format!("`{name}` fits more than one {what}: {}", candidates.join(", "));
     Failure::new(exit::USAGE, message, Some("write it out further".to_owned()))
-}
-
-/// Carries out a command's work on this thread.
-pub(super) fn wait<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }

@@ -21,6 +21,12 @@ impl Failure {
         Self { error: anyhow::Error::msg(message), code, hint }
     }
 
+    /// The same failure under another exit code.
+    #[must_use]
+    pub fn with_code(self, code: u8) -> Self {
+        Self { code, ..self }
+    }
+
     /// The chain of causes, then the hint.
     #[must_use]
     pub fn text(&self) -> String {

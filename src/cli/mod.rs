@@ -4,6 +4,9 @@ mod accept_source;
 pub mod args;
 mod caller;
 mod check;
+mod daemon;
+#[cfg(feature = "sandbox")]
+mod demo;
 mod desk;
 pub mod exit;
 mod explain;
@@ -14,11 +17,16 @@ mod packaging;
 mod page;
 mod release;
 pub mod render;
+mod report;
 #[cfg(test)]
 mod samples;
+#[cfg(feature = "sandbox")]
+mod sandbox;
 pub mod when;
+mod work;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -63,15 +71,33 @@ fn start_logging(arguments: &Arguments) -> Result<(), telemetry::TelemetryError>
 }
 
 fn dispatch(arguments: &Arguments) -> Result<u8, Failure> {
+    let global = &arguments.global;
     match &arguments.command {
-        Command::Check => Ok(check::run(&arguments.global, &config::environment(), SystemClock.now())?),
-        Command::History(history) => history::run(&arguments.global, history, SystemClock.now()),
-        Command::Explain(explain) => explain::run(&arguments.global, explain, SystemClock.now()),
-        Command::Jobs => jobs::run(&arguments.global, SystemClock.now()),
-        Command::Release(release) => release::run(&arguments.global, release, SystemClock.now()),
-        Command::AcceptSource(accept) => accept_source::run(&arguments.global, accept, SystemClock.now()),
+        #[cfg(feature = "sandbox")]
+        Command::Demo(args) => wait(demo::run(global, args)),
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(args) => wait(sandbox::run(global, args)),
+        Command::Daemon => wait(daemon::run(global)),
+        Command::Check => Ok(check::run(global, &config::environment(), SystemClock.now())?),
+        Command::Run(args) => wait(work::run(global, args)),
+        Command::Plan(args) => wait(work::plan(global, args)),
+        Command::Approve(args) => wait(work::approve(global, args)),
+        Command::Undo(args) => wait(work::undo(global, args)),
+        Command::History(history) => wait(history::run(global, history, SystemClock.now())),
+        Command::Explain(explain) => wait(explain::run(global, explain, SystemClock.now())),
+        Command::Jobs => wait(jobs::run(global, SystemClock.now())),
+        Command::Release(release) => wait(release::run(global, release, SystemClock.now())),
+        Command::AcceptSource(accept) => wait(accept_source::run(global, accept, SystemClock.now())),
         Command::Completions { shell } => Ok(packaging::completions(*shell).map(|()| exit::SUCCEEDED)?),
         Command::Man => Ok(packaging::man().map(|()| exit::SUCCEEDED)?),
-        _ => Err(Failure::new(exit::FAILED, "this command is not built in".to_owned(), None)),
     }
+}
+
+/// Runs a command to its end on two workers: the work is waiting, and the machine is somebody else's too.
+fn wait(command: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(16).enable_all().build()?;
+    let done = runtime.block_on(command);
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    done
 }

@@ -38,8 +38,8 @@ pub fn load(path: &Path, env: &[(String, String)]) -> Result<Settings, Problems>
     understand(path, files, env, report)
 }
 
-/// As [`load()`], for a configuration that is at hand as text; `path` is what messages call it, and where relative paths
-/// start. There are no drop-ins.
+/// As [`load()`], for a configuration that is at hand as text; `path` is what messages call it, and where relative
+/// paths start. There are no drop-ins.
 ///
 /// # Errors
 ///

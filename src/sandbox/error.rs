@@ -30,3 +30,11 @@ pub enum SandboxError {
     #[error("the sandbox's state in {path} belongs to another world: it has {there}, asked for was {asked}")]
     OtherWorld { path: PathBuf, there: String, asked: String },
 }
+
+impl SandboxError {
+    /// Whether what was asked for is at fault, and not the machine.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        matches!(self, Self::People(_) | Self::OrgFile { .. } | Self::OrgLine { .. } | Self::OtherWorld { .. })
+    }
+}

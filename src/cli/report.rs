@@ -1,0 +1,154 @@
+//! A finished run on standard output.
+//!
+//! JSON: the run's `run`, `job`, `kind`, `trigger`, `started`, `took` (seconds), `outcome`, `reason`, `message`, `hint`,
+//! `unresolved` and `details` (`managers` with `tally`, `plan`, `changes`, `notes`; `licenses` with `products`;
+//! `keepalive`, a list of replies). CSV: a row a change, product or reply.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use crate::cli::args::OutputFormat;
+use crate::cli::render::{self, Cell, Table};
+use crate::domain::run::Outcome;
+use crate::jobs::keepalive::Reply;
+use crate::jobs::report::{ChangeLine, Details, LicensesDetails, ManagersDetails, Report};
+use crate::reconcile::meaning::meaning;
+
+/// So many changes are shown; all are in the history.
+const SHOWN: usize = 20;
+
+/// Prints a run in the format asked for.
+pub(super) fn print(report: &Report, format: OutputFormat) -> io::Result<()> {
+    match format {
+        OutputFormat::Json => render::print_with(|out| render::write_json(out, report)),
+        OutputFormat::Csv => render::print(&rows(report, usize::MAX), OutputFormat::Csv),
+        OutputFormat::Table => render::print_with(|out| out.write_all(text(report).as_bytes())),
+    }
+}
+
+/// The run as people read it. The first line says how it ended and what was left unresolved.
+pub(super) fn text(report: &Report) -> String {
+    let finish = &report.finish;
+    let took = render::duration(report.took);
+    let mut text = format!("{} {} (run {}, {took}): {}\n", report.job, finish.outcome, report.run, finish.message);
+    if let Some(hint) = &finish.hint {
+        let hint = hint.replace("RUN", report.run.as_str());
+        let _ = writeln!(text, "hint: {hint}");
+    }
+    let table = rows(report, SHOWN);
+    if !table.is_empty() {
+        text.push('\n');
+        text.push_str(&lines(&table));
+    }
+    if let Details::Managers(managers) = &finish.details {
+        more(&mut text, report, managers);
+    }
+    text
+}
+
+fn lines(table: &Table) -> String {
+    let mut out = Vec::new();
+    let written = table.write(&mut out, OutputFormat::Table, render::terminal_width());
+    written.map(|()| String::from_utf8_lossy(&out).into_owned()).unwrap_or_default()
+}
+
+/// What a managers run adds below its changes: those not shown, the reasons, the notes.
+fn more(text: &mut String, report: &Report, managers: &ManagersDetails) {
+    if managers.changes.len() > SHOWN {
+        let hidden = managers.changes.len() - SHOWN;
+        let _ = writeln!(text, "… and {hidden} more: graphkeeper history show {}", report.run);
+    }
+    if !managers.tally.reasons.is_empty() {
+        let mut table = Table::new(&[("people", "people"), ("reason", "left alone because"), ("meaning", "meaning")], "");
+        let mut reasons: Vec<_> = managers.tally.reasons.iter().collect();
+        reasons.sort_by_key(|(reason, people)| (std::cmp::Reverse(**people), reason.as_str()));
+        for (reason, people) in reasons {
+            let people = i64::try_from(*people).unwrap_or(i64::MAX);
+            table.push(vec![Cell::number(people), Cell::text(reason.as_str()), Cell::text(meaning(*reason))]);
+        }
+        text.push('\n');
+        text.push_str(&lines(&table));
+    }
+    for note in &managers.notes {
+        let _ = writeln!(text, "note: {note}");
+    }
+}
+
+/// The rows that the kind of job has.
+fn rows(report: &Report, most: usize) -> Table {
+    match &report.finish.details {
+        Details::Managers(managers) => changes(&managers.changes, most),
+        Details::Licenses(licenses) => products(licenses),
+        Details::Keepalive(replies) => calls(replies),
+        Details::None => Table::new(&[("outcome", "outcome")], ""),
+    }
+}
+
+fn changes(changes: &[ChangeLine], most: usize) -> Table {
+    let columns =
+        [("kind", "kind"), ("login", "person"), ("from", "from"), ("to", "to"), ("state", "state"), ("note", "note")];
+    let mut table = Table::new(&columns, "");
+    let nobody = || Cell::text("–");
+    for change in changes.iter().take(most) {
+        table.push(vec![
+            Cell::text(change.kind.as_str()),
+            Cell::text(&change.login),
+            change.from.as_ref().map_or_else(nobody, Cell::text),
+            change.to.as_ref().map_or_else(nobody, Cell::text),
+            Cell::text(change.state),
+            Cell::text(change.note.clone().unwrap_or_default()),
+        ]);
+    }
+    table
+}
+
+fn products(licenses: &LicensesDetails) -> Table {
+    let columns = [
+        ("part_number", "product"),
+        ("status", "status"),
+        ("bought", "bought"),
+        ("assigned", "assigned"),
+        ("free", "free"),
+        ("next_lifecycle", "next date"),
+    ];
+    let mut table = Table::new(&columns, "");
+    for product in &licenses.products {
+        table.push(vec![
+            Cell::text(&product.part_number),
+            Cell::text(&product.status),
+            Cell::number(product.bought),
+            Cell::number(product.assigned),
+            Cell::number(product.free),
+            Cell::text(product.next_lifecycle.map(|date| date.to_string()).unwrap_or_default()),
+        ]);
+    }
+    table
+}
+
+fn calls(replies: &[Reply]) -> Table {
+    let columns = [
+        ("path", "request"),
+        ("status", "status"),
+        ("latency_ms", "ms"),
+        ("verdict", "verdict"),
+        ("problem", "problem"),
+        ("request_id", "request-id"),
+    ];
+    let mut table = Table::new(&columns, "");
+    for reply in replies {
+        table.push(vec![
+            Cell::text(&reply.path),
+            reply.status.map_or_else(|| Cell::text("–"), Cell::number),
+            Cell::number(i64::try_from(reply.latency_ms).unwrap_or(i64::MAX)),
+            Cell::text(reply.verdict.as_str()),
+            Cell::text(reply.problem.clone().unwrap_or_default()),
+            Cell::text(reply.request_id.clone().unwrap_or_default()),
+        ]);
+    }
+    table
+}
+
+/// Whether a run did useful work, although something may have been left.
+pub(super) const fn is_useful(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Succeeded | Outcome::Planned | Outcome::Partial | Outcome::Held)
+}
