@@ -97,7 +97,8 @@ impl Check {
             }
         }
         let mut journal = Kinds::default();
-        for write in tenants.journal().writes().iter().filter_map(|row| row.write.as_ref()).filter(|write| write.stored) {
+        for write in tenants.journal().writes().iter().filter_map(|row| row.write.as_ref()).filter(|write| write.stored)
+        {
             match (write.from, write.to) {
                 (_, None) => journal.clear += 1,
                 (None, Some(_)) => journal.set += 1,
@@ -118,7 +119,12 @@ impl Check {
 
 fn text(reports: &[Report], check: &Check, tenants: &Sandbox, directory: &Path) -> String {
     let mut text = String::new();
-    let _ = writeln!(text, "Two made-up tenants on this machine: Okta {}, Graph {}", tenants.okta_url(), tenants.graph_url());
+    let _ = writeln!(
+        text,
+        "Two made-up tenants on this machine: Okta {}, Graph {}",
+        tenants.okta_url(),
+        tenants.graph_url()
+    );
     let _ = writeln!(text, "The brakes are lifted for this first adoption; a real configuration keeps them.\n");
     for done in reports {
         text.push_str(&report::text(done));

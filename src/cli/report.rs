@@ -59,7 +59,8 @@ fn more(text: &mut String, report: &Report, managers: &ManagersDetails) {
         let _ = writeln!(text, "… and {hidden} more: graphkeeper history show {}", report.run);
     }
     if !managers.tally.reasons.is_empty() {
-        let mut table = Table::new(&[("people", "people"), ("reason", "left alone because"), ("meaning", "meaning")], "");
+        let mut table =
+            Table::new(&[("people", "people"), ("reason", "left alone because"), ("meaning", "meaning")], "");
         let mut reasons: Vec<_> = managers.tally.reasons.iter().collect();
         reasons.sort_by_key(|(reason, people)| (std::cmp::Reverse(**people), reason.as_str()));
         for (reason, people) in reasons {

@@ -60,7 +60,8 @@ fn drift(text: &str) -> Result<Drift, Failure> {
     if text == "none" {
         return Ok(Drift::none());
     }
-    let parts: Vec<f64> = text.split(',').map(|part| part.trim().parse().map_err(|_| wrong())).collect::<Result<_, _>>()?;
+    let parts: Vec<f64> =
+        text.split(',').map(|part| part.trim().parse().map_err(|_| wrong())).collect::<Result<_, _>>()?;
     match parts.as_slice() {
         [sets, changes, clears] if parts.iter().all(|part| (0.0..=100.0).contains(part)) => {
             Ok(Drift { sets: *sets, changes: *changes, clears: *clears, dirt: true })

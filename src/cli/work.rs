@@ -71,9 +71,11 @@ pub(super) fn settings(global: &Global) -> Result<Settings, Failure> {
 pub(super) fn one<T>(found: Found<T>, what: &str, prefix: &str, hint: &str) -> Result<T, Failure> {
     match found {
         Found::One(thing) => Ok(thing),
-        Found::Nothing => {
-            Err(Failure::new(exit::FAILED, format!("there is no {what} `{prefix}` in the history"), Some(hint.to_owned())))
-        }
+        Found::Nothing => Err(Failure::new(
+            exit::FAILED,
+            format!("there is no {what} `{prefix}` in the history"),
+            Some(hint.to_owned()),
+        )),
         Found::Several(names) => {
             let message = format!("`{prefix}` is the beginning of several: {}", names.join(", "));
             Err(Failure::new(exit::USAGE, message, Some("type more letters".to_owned())))
