@@ -224,7 +224,7 @@ fn managers_job(settings: &ManagersSettings, okta: OktaClient, graph: GraphClien
         graph,
         mode: settings.mode,
         policy: settings.policy.clone(),
-        brake: settings.brake.clone(),
+        brake: settings.brake,
         scope: match &settings.scope {
             ScopeSettings::Everyone => ScopeRule::Everyone,
             ScopeSettings::Search(expression) => ScopeRule::Search(expression.clone()),
@@ -299,7 +299,7 @@ fn user_scopes(settings: &Settings) -> Vec<String> {
     scopes
 }
 
-/// Whether a scope is asked for as it stands: with its resource, or one of OpenID Connect's own.
+/// Whether a scope is asked for as it stands: with its resource, or one of sign-in's own.
 fn is_complete(scope: &str) -> bool {
     scope.contains("://") || matches!(scope, "openid" | "profile" | "email" | "offline_access")
 }

@@ -2,7 +2,7 @@
 
 /// The person behind `sudo`, else the user of the process by name, else by number.
 #[must_use]
-pub fn name() -> String {
+pub(super) fn name() -> String {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
     set("SUDO_USER")
         .or_else(|| set("USER"))

@@ -8,28 +8,28 @@ use crate::history::error::HistoryError;
 
 /// A command's failure, ready to be told.
 #[derive(Debug)]
-pub struct Failure {
+pub(super) struct Failure {
     error: anyhow::Error,
-    pub code: u8,
+    pub(super) code: u8,
     hint: Option<String>,
 }
 
 impl Failure {
     /// A failure that no error type stands for: nothing found, or a name that fits several.
     #[must_use]
-    pub fn new(code: u8, message: String, hint: Option<String>) -> Self {
+    pub(super) fn new(code: u8, message: String, hint: Option<String>) -> Self {
         Self { error: anyhow::Error::msg(message), code, hint }
     }
 
     /// The same failure under another exit code.
     #[must_use]
-    pub fn with_code(self, code: u8) -> Self {
+    pub(super) fn with_code(self, code: u8) -> Self {
         Self { code, ..self }
     }
 
     /// The chain of causes, then the hint.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         error_chain(self.error.as_ref(), self.hint.as_deref())
     }
 }

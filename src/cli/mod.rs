@@ -18,10 +18,10 @@ mod page;
 mod release;
 pub mod render;
 mod report;
-#[cfg(test)]
-mod samples;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+#[cfg(test)]
+mod samples;
 pub mod when;
 mod work;
 

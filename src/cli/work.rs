@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, open_history};
-use crate::cli::args::{Approve, Global, OutputFormat, PlanArgs, Run, Undo};
+use crate::cli::args::{Approve, Global, PlanArgs, Run, Undo};
 use crate::cli::failure::Failure;
 use crate::cli::{caller, exit, report};
 use crate::clock::SystemClock;
@@ -152,9 +152,4 @@ async fn show(mut steps: watch::Receiver<Step>) {
         bar.set_position(step.done);
     }
     bar.finish_and_clear();
-}
-
-/// What the commands of a managers run print beside a table.
-pub(super) const fn is_table(format: OutputFormat) -> bool {
-    matches!(format, OutputFormat::Table)
 }

@@ -134,13 +134,13 @@ mod tests {
         let last = place.history.last_moment("managers").await.unwrap();
         assert_eq!(last, Some(moment(11, Disposition::QueueFull)));
         assert_eq!(place.history.last_moment("other").await.unwrap(), None);
-        let listed = async |filter: MomentFilter| place.history.list_moments(&filter).await.unwrap();
-        assert_eq!(listed(MomentFilter::default()).await.len(), 12);
-        assert_eq!(listed(MomentFilter { missed_only: true, ..MomentFilter::default() }).await.len(), 9);
-        assert_eq!(listed(MomentFilter { job: Some("other".to_owned()), ..MomentFilter::default() }).await, []);
-        let newest = MomentFilter { since: Some(at(10)), limit: Some(1), ..MomentFilter::default() };
-        assert_eq!(listed(newest).await, [moment(11, Disposition::QueueFull)]);
-        let oldest = MomentFilter { until: Some(at(1)), ..MomentFilter::default() };
-        assert_eq!(listed(oldest).await, [moment(0, Disposition::Ran)]);
+        let found = async |filter: MomentFilter| place.history.list_moments(&filter).await.unwrap();
+        assert_eq!(found(MomentFilter::default()).await.len(), 12);
+        assert_eq!(found(MomentFilter { missed_only: true, ..MomentFilter::default() }).await.len(), 9);
+        assert_eq!(found(MomentFilter { job: Some("other".to_owned()), ..MomentFilter::default() }).await, []);
+        let last = MomentFilter { since: Some(at(10)), limit: Some(1), ..MomentFilter::default() };
+        assert_eq!(found(last).await, [moment(11, Disposition::QueueFull)]);
+        let first = MomentFilter { until: Some(at(1)), ..MomentFilter::default() };
+        assert_eq!(found(first).await, [moment(0, Disposition::Ran)]);
     }
 }

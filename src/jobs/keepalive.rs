@@ -73,14 +73,14 @@ async fn refuse_when_too_soon(job: &Keepalive, context: &Context) -> Result<(), 
     let called = |run: &&Run| matches!(run.outcome, Some(Outcome::Succeeded | Outcome::Partial));
     let Some(last) = runs.iter().find(called) else { return Ok(()) };
     let passed = context.now().duration_since(last.started_at);
-    let least = SignedDuration::try_from(job.min_interval).unwrap_or(SignedDuration::MAX);
-    if passed.is_negative() || passed >= least {
+    let interval = SignedDuration::try_from(job.min_interval).unwrap_or(SignedDuration::MAX);
+    if passed.is_negative() || passed >= interval {
         return Ok(());
     }
-    let (passed, least) = (passed.as_secs(), least.as_secs());
+    let (passed, interval) = (passed.as_secs(), interval.as_secs());
     Err(JobError::Refused {
         reason: "too_soon",
-        message: format!("the last calls were {passed} seconds ago, and at least {least} seconds must lie between"),
+        message: format!("the last calls were {passed} seconds ago, and at least {interval} seconds must lie between"),
         hint: Some("`min_interval` of the job sets the least time between two runs".to_owned()),
     })
 }

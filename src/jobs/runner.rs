@@ -3,6 +3,7 @@
 //! A schedule, a command at the terminal and a run at startup all come through [`Runner::run`]. Whatever happens inside,
 //! a panic included, ends as an [`Outcome`] with a reason, and as a row in history where that can be written.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,10 +53,22 @@ pub struct Context {
     pub progress: Progress,
 }
 
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("run", &self.run).field("job", &self.job).finish_non_exhaustive()
+    }
+}
+
 impl Context {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+}
+
+impl fmt::Debug for Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runner").field("state", &self.state).finish_non_exhaustive()
     }
 }
 
@@ -98,7 +111,7 @@ impl Runner {
             ),
         };
         let took = duration(started, self.clock.now());
-        log(&finish, took);
+        log(&finish, took, order.trigger);
         Report { run, job: job.name.clone(), kind: job.kind(), trigger: order.trigger, started, took, finish }
     }
 
@@ -224,13 +237,17 @@ fn duration(from: Timestamp, to: Timestamp) -> Duration {
     to.duration_since(from).try_into().unwrap_or_default()
 }
 
-/// Says how a run ended, once, for the log.
-fn log(finish: &Finish, took: Duration) {
+/// Says how a run ended, once, for the log. Whoever typed a command reads the report, and needs no log line for it.
+fn log(finish: &Finish, took: Duration, trigger: Trigger) {
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    let outcome = finish.outcome;
+    let Finish { outcome, reason, message, hint, .. } = finish;
+    let watched = !matches!(trigger, Trigger::Schedule | Trigger::Startup);
     match outcome {
-        Outcome::Succeeded | Outcome::Planned => info!(%outcome, duration_ms, "{}", finish.message),
-        Outcome::Busy | Outcome::Interrupted => warn!(%outcome, duration_ms, "{}", finish.message),
-        _ => error!(%outcome, duration_ms, reason = finish.reason, hint = finish.hint, "{}", finish.message),
+        _ if watched => info!(%outcome, duration_ms, reason, "{message}"),
+        Outcome::Succeeded | Outcome::Planned => info!(%outcome, duration_ms, "{message}"),
+        Outcome::Busy | Outcome::Interrupted | Outcome::Partial => {
+            warn!(%outcome, duration_ms, reason, hint, "{message}");
+        }
+        _ => error!(%outcome, duration_ms, reason, hint, "{message}"),
     }
 }

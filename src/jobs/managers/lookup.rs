@@ -41,7 +41,9 @@ pub(super) async fn search(job: &Managers, expression: &str, found: &mut People)
             Page::Restarted => users.clear(),
         }
     }
-    users.iter().for_each(|user| push_person(found, user));
+    for user in &users {
+        push_person(found, user);
+    }
     Ok(())
 }
 

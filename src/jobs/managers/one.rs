@@ -51,7 +51,9 @@ pub(super) async fn one(job: &Managers, name: &str, context: &Context) -> Result
     }
     let mut summary = Summary::default();
     let mut tally = crate::domain::decision::Tally { people: 1, in_scope: 1, ..Default::default() };
-    changes.iter().for_each(|change| tally.planned.add(change.kind));
+    for change in &changes {
+        tally.planned.add(change.kind);
+    }
     if job.mode == Mode::Plan {
         return Ok(summary.planned(&sides, &tally, &changes, None, false));
     }
@@ -233,7 +235,9 @@ async fn accounts(job: &Managers, known: &Known, people: &People, looked_up: &Pe
     listed.extend(named_directly(job, people).await?);
     climb(job, &mut listed).await?;
     let mut accounts = Accounts::new();
-    listed.iter().for_each(|account| account.push_into(&mut accounts));
+    for account in &listed {
+        account.push_into(&mut accounts);
+    }
     accounts.seal();
     Ok(accounts)
 }

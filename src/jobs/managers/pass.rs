@@ -137,9 +137,8 @@ impl Pass<'_> {
     }
 
     async fn go(&mut self, purpose: Purpose) -> Result<Finish, JobError> {
-        let looked_up;
         let mut planner = Planner::new(self.input());
-        looked_up = self.look_up(&planner).await?;
+        let looked_up = self.look_up(&planner).await?;
         let mut plan = planner.plan(&looked_up);
         info!(planned = plan.changes.len(), people = plan.tally.people, "planned");
         let rules = Rules::of(self.job);
@@ -152,7 +151,10 @@ impl Pass<'_> {
         if only_plan {
             let id = self.store(&rules, &plan.changes, PlanOrigin::Planned).await?;
             self.record(&planner, &plan).await?;
+            let mut rehearsal = plan.clone();
+            let holds = self.braked(&planner, &mut rehearsal).await?.holds;
             drop(planner);
+            self.summary.notes(holds.iter().map(|hold| format!("a run would be held: {hold}")).collect());
             self.summary.notes(record::relinked(&self.sides.people, &self.sides.accounts, &plan));
             let rules_changed = purpose == Purpose::Scheduled && self.job.mode == Mode::Apply;
             return Ok(self.summary.planned(&self.sides, &plan.tally, &plan.changes, id, rules_changed));

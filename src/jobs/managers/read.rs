@@ -42,9 +42,7 @@ pub(super) async fn read(job: &Managers, progress: &Progress) -> Result<Sides, J
     let meter = Meter { progress, read: AtomicU64::new(0) };
     let columns = columns(job);
     let (mut people, listed_scope, accounts, counted) =
-        tokio::try_join!(people(job, &columns, &meter), scope(job), accounts(job, &meter), async {
-            Ok(job.graph.count_accounts().await?)
-        },)?;
+        tokio::try_join!(people(job, &columns, &meter), scope(job), accounts(job, &meter), count(job),)?;
     let scope = apply_scope(listed_scope, &mut people);
     let reading = Reading {
         counts: Counts {
@@ -88,7 +86,9 @@ async fn people(job: &Managers, columns: &[String], meter: &Meter<'_>) -> Result
     while let Some(page) = pages.next().await {
         match page? {
             okta::Page::Items(users) => {
-                users.iter().for_each(|user| push_person(&mut people, user));
+                for user in &users {
+                    push_person(&mut people, user);
+                }
                 meter.add(users.len());
             }
             okta::Page::Restarted => people = People::new(columns),
@@ -112,7 +112,9 @@ async fn accounts(job: &Managers, meter: &Meter<'_>) -> Result<Accounts, JobErro
     while let Some(page) = pages.next().await {
         match page? {
             graph::Page::Items(items) => {
-                items.iter().for_each(|account| account.push_into(&mut accounts));
+                for account in &items {
+                    account.push_into(&mut accounts);
+                }
                 meter.add(items.len());
             }
             graph::Page::Restarted => accounts = Accounts::new(),

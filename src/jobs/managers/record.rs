@@ -1,5 +1,7 @@
 //! What a run leaves in history about people: decisions, links, stored plans, parked people.
 
+use std::fmt::Write;
+
 use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 
@@ -174,7 +176,7 @@ async fn superseded(context: &Context, old: &LoadedPlan, newer: &PlanId) -> Resu
         {
             if all > 0 {
                 let more = if all > named.len() { ", …" } else { "" };
-                message.push_str(&format!("; {all} changes are {what}: {}{more}", named.join(", ")));
+                let _ = write!(message, "; {all} changes are {what}: {}{more}", named.join(", "));
             }
         }
     }

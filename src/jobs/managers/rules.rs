@@ -82,5 +82,5 @@ fn meaning(job: &Managers) -> String {
 /// The first twelve hexadecimal digits of the SHA-256.
 fn short(text: &str) -> String {
     let hash = digest(&SHA256, text.as_bytes());
-    hash.as_ref()[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.as_ref()[..6].iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

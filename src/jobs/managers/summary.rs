@@ -1,5 +1,7 @@
 //! The end of a managers run in words and counts. The first line names what was left unresolved.
 
+use std::fmt::Write;
+
 use crate::domain::decision::{Kinds, Reason, Tally};
 use crate::domain::run::{Outcome, PlanId, RunId};
 use crate::jobs::error::{JobError, chain};
@@ -125,15 +127,15 @@ impl Summary {
         }
         let mut message = written(&tally);
         if !done.held.is_empty() {
-            message.push_str(&format!("; held by the brake: {}", kinds(&tally.held)));
+            let _ = write!(message, "; held by the brake: {}", kinds(&tally.held));
         }
-        message.push_str(&format!("; {}", left(&tally)));
+        let _ = write!(message, "; {}", left(&tally));
         let failures = failures(&done);
         if !failures.is_empty() {
-            message.push_str(&format!("; not written: {failures}"));
+            let _ = write!(message, "; not written: {failures}");
         }
         if let Some(error) = &done.broken {
-            message.push_str(&format!("; ended early: {}", chain(error)));
+            let _ = write!(message, "; ended early: {}", chain(error));
         }
         let reason = reason(&done, outcome);
         let hint = hint(&done, outcome);
@@ -183,10 +185,9 @@ fn outcome(done: &Done<'_>) -> Outcome {
     match &done.broken {
         Some(error) if !accepted => error.outcome(),
         _ if done.stopped && open => Outcome::Interrupted,
-        Some(_) => Outcome::Partial,
         None if !done.held.is_empty() => Outcome::Held,
         None if clean => Outcome::Succeeded,
-        None => Outcome::Partial,
+        _ => Outcome::Partial,
     }
 }
 

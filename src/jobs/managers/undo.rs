@@ -135,7 +135,9 @@ fn tally(sides: &Sides, restore: &[Change]) -> Tally {
         accounts: sides.accounts.len() as u64,
         ..Tally::default()
     };
-    restore.iter().for_each(|change| tally.planned.add(change.kind));
+    for change in restore {
+        tally.planned.add(change.kind);
+    }
     tally
 }
 
