@@ -202,7 +202,11 @@ impl Finish {
     #[must_use]
     pub fn tally(&self, calls: &[Call]) -> Value {
         let mut tally = match &self.details {
-            Details::Managers(managers) => serde_json::to_value(&managers.tally).unwrap_or_default(),
+            Details::Managers(managers) => {
+                let mut tally = serde_json::to_value(&managers.tally).unwrap_or_default();
+                tally["notes"] = json!(managers.notes);
+                tally
+            }
             Details::Licenses(licenses) => json!({ "products": licenses.products.len() }),
             Details::Keepalive(replies) => json!({ "requests": replies.len() }),
             Details::None => json!({}),
