@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::app;
 use crate::cli::args::{self, Global};
-use crate::cli::desk::{self, Desk};
+use crate::cli::desk::Desk;
 use crate::cli::failure::Failure;
 use crate::cli::history::tally;
 use crate::cli::page::Page;
@@ -18,22 +18,19 @@ use crate::history::runs::Run;
 /// Accepts the counts of a run and prints them.
 ///
 /// JSON: `{run, job, people, with_reference, in_scope, accounts, accepted_by, accepted_at}`.
-pub(super) fn run(global: &Global, arguments: &args::AcceptSource, now: Timestamp) -> Result<u8, Failure> {
-    desk::wait(async {
-        let desk = Desk::open(global, now).await?;
-        let id = desk.run(&arguments.run).await?;
-        let run = desk.history()?.run(&id).await?;
-        let run =
-            run.ok_or_else(|| Failure::new(exit::FAILED, format!("there is no run {id} in the history"), None))?;
-        let by = caller::name();
-        let history = app::open_history_to_write(&desk.settings, &SystemClock).await?;
-        let accepted = history.accept_reading(&id, &by, now).await;
-        history.close().await;
-        accepted.map_err(|error| counted_nothing(&run, error))?;
-        render::say(&format!("from now on {} is measured by what run {id} counted", run.job));
-        page(&run, &by, now).print(desk.format)?;
-        Ok(exit::SUCCEEDED)
-    })
+pub(super) async fn run(global: &Global, arguments: &args::AcceptSource, now: Timestamp) -> Result<u8, Failure> {
+    let desk = Desk::open(global, now).await?;
+    let id = desk.run(&arguments.run).await?;
+    let run = desk.history()?.run(&id).await?;
+    let run = run.ok_or_else(|| Failure::new(exit::FAILED, format!("there is no run {id} in the history"), None))?;
+    let by = caller::name();
+    let history = app::open_history_to_write(&desk.settings, &SystemClock).await?;
+    let accepted = history.accept_reading(&id, &by, now).await;
+    history.close().await;
+    accepted.map_err(|error| counted_nothing(&run, error))?;
+    render::say(&format!("from now on {} is measured by what run {id} counted", run.job));
+    page(&run, &by, now).print(desk.format)?;
+    Ok(exit::SUCCEEDED)
 }
 
 /// A run that read nothing cannot be a measure.

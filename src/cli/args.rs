@@ -180,9 +180,9 @@ pub struct World {
     /// How much the two sides differ at first, as sets,changes,clears in percent, such as 1,1,0.1; or none
     #[arg(long, value_name = "DRIFT")]
     pub drift: Option<String>,
-    /// The same seed makes the same people
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
+    /// The same seed makes the same people [default: 1]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
 }
 
 #[derive(Clone, Debug, Args)]

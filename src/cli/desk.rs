@@ -1,7 +1,5 @@
 //! What every command that reads or tends the history starts from: the configuration, and the history opened read-only.
 
-use std::future::Future;
-
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -92,11 +90,52 @@ pub(super) fn one<T>(found: Found<T>, what: &str, name: &str, hint: &str) -> Res
 
 /// A name fits more than one thing.
 pub(super) fn several(what: &str, name: &str, candidates: &[String]) -> Failure {
-    let message = format!("`{name}` fits more than one {what}: {}", candidates.join(", "));
+    // The history names ten at most.
+    let more = if candidates.len() < 10 { "" } else { " …" };
+    let message = format!("`{name}` fits more than one {what}: {}{more}", candidates.join(", "));
     Failure::new(exit::USAGE, message, Some("write it out further".to_owned()))
 }
 
-/// Carries out a command's work on this thread.
-pub(super) fn wait<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_leads_nowhere_or_to_several_is_told_from_a_fault() {
+        let found = |found: Found<u8>| one(found, "run", "7f", LIST_RUNS);
+        assert_eq!(found(Found::One(3)).unwrap(), 3);
+        let nothing = found(Found::Nothing).unwrap_err();
+        assert_eq!(nothing.code, exit::FAILED);
+        assert_eq!(
+            nothing.text(),
+            "error: there is no run `7f` in the history\nhint: `graphkeeper history` lists the runs"
+        );
+        let several = found(Found::Several(vec!["7f3k".to_owned(), "7f9q".to_owned()])).unwrap_err();
+        assert_eq!(several.code, exit::USAGE);
+        assert!(several.text().starts_with("error: `7f` fits more than one run: 7f3k, 7f9q\n"));
+    }
+
+    fn at_desk(configuration: &std::path::Path) -> Global {
+        Global {
+            config: configuration.to_owned(),
+            output: OutputFormat::Table,
+            json: false,
+            log: crate::cli::args::LogChoice::Text,
+        }
+    }
+
+    #[tokio::test]
+    async fn before_the_first_run_there_is_nothing_to_name_and_that_is_no_broken_history() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("graphkeeper.toml");
+        let state = directory.path().join("state");
+        std::fs::write(&file, format!("state = {{ directory = {state:?} }}\n[entra]\ntenant = \"contoso.example\"\n"))
+            .unwrap();
+        let desk = Desk::open(&at_desk(&file), crate::history::testing::at(0)).await.unwrap();
+        assert!(desk.history.is_none());
+        assert_eq!(desk.history().unwrap_err().code, exit::FAILED);
+        assert_eq!(desk.person("ana").await.unwrap(), "ana");
+        let missing = Desk::open(&at_desk(&directory.path().join("none.toml")), desk.now).await.unwrap_err();
+        assert_eq!(missing.code, exit::USAGE);
+    }
 }

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::cli::args::{self, Global};
-use crate::cli::desk::{self, Desk, several};
+use crate::cli::desk::{Desk, several};
 use crate::cli::exit;
 use crate::cli::failure::Failure;
 use crate::cli::history::changes::{self, Shown};
@@ -31,13 +31,11 @@ const FORMER: usize = 10;
 /// first_run, last_run, last_seen, evidence, parked, writes, former}`. `evidence` is what was read and which rules were
 /// tried, as stored; `parked` is null or `{reason, cause, remedy, since, review}`; `writes` are as of `history changes`;
 /// `former` is a list of `{reason, from, to, first_run, last_run}`.
-pub(super) fn run(global: &Global, arguments: &args::Explain, now: Timestamp) -> Result<u8, Failure> {
-    desk::wait(async {
-        let desk = Desk::open(global, now).await?;
-        let told = read(desk.history()?, &arguments.user).await?;
-        page(&told, desk.zone(), now, desk.width).print(desk.format)?;
-        Ok(exit::SUCCEEDED)
-    })
+pub(super) async fn run(global: &Global, arguments: &args::Explain, now: Timestamp) -> Result<u8, Failure> {
+    let desk = Desk::open(global, now).await?;
+    let told = read(desk.history()?, &arguments.user).await?;
+    page(&told, desk.zone(), now, desk.width).print(desk.format)?;
+    Ok(exit::SUCCEEDED)
 }
 
 /// All that is told of a person.

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::cli::args::Global;
-use crate::cli::desk::{self, Desk};
+use crate::cli::desk::Desk;
 use crate::cli::exit;
 use crate::cli::failure::Failure;
 use crate::cli::history::outcome;
@@ -30,20 +30,18 @@ const PLANS: u32 = 10;
 /// only, else the text as configured; `next` is when the daemon will run it; `plans` are the ids of those that wait for approval;
 /// `parked` counts people left alone; `running` is null or `{run, since, caller, pid, host, alive}`, where `alive` is false
 /// when the process is known to be gone.
-pub(super) fn run(global: &Global, now: Timestamp) -> Result<u8, Failure> {
-    desk::wait(async {
-        let desk = Desk::open(global, now).await?;
-        let mut table = empty();
-        for job in desk.settings.jobs.values() {
-            let state = match &desk.history {
-                Some(history) => state(history, job, &desk.settings.state_directory).await?,
-                None => State::default(),
-            };
-            table.push(row(job, &state, desk.zone(), now));
-        }
-        render::print(&table, desk.format)?;
-        Ok(exit::SUCCEEDED)
-    })
+pub(super) async fn run(global: &Global, now: Timestamp) -> Result<u8, Failure> {
+    let desk = Desk::open(global, now).await?;
+    let mut table = empty();
+    for job in desk.settings.jobs.values() {
+        let state = match &desk.history {
+            Some(history) => state(history, job, &desk.settings.state_directory).await?,
+            None => State::default(),
+        };
+        table.push(row(job, &state, desk.zone(), now));
+    }
+    render::print(&table, desk.format)?;
+    Ok(exit::SUCCEEDED)
 }
 
 /// What the history knows of a job.

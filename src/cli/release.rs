@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 
 use crate::app;
 use crate::cli::args::{self, Global};
-use crate::cli::desk::{self, Desk};
+use crate::cli::desk::Desk;
 use crate::cli::failure::Failure;
 use crate::cli::render::{self, Cell, Table};
 use crate::cli::{caller, exit};
@@ -15,24 +15,22 @@ use crate::history::parked::{ParkedPerson, Release};
 /// Releases people and prints who they were.
 ///
 /// JSON: a list of `{job, person, login, reason, since, cause, run}`, those who were released.
-pub(super) fn run(global: &Global, arguments: &args::Release, now: Timestamp) -> Result<u8, Failure> {
-    desk::wait(async {
-        let desk = Desk::open(global, now).await?;
-        // An empty history is not created only to find nobody in it.
-        desk.history()?;
-        let whom = whom(&desk, arguments).await?;
-        let history = app::open_history_to_write(&desk.settings, &SystemClock).await?;
-        let released = history.release(&whom, now, &caller::name()).await;
-        history.close().await;
-        let released = released?;
-        let missed = match &whom {
-            Release::Users { names, .. } => unmatched(&arguments.users, names, &released),
-            Release::Job { .. } => Vec::new(),
-        };
-        tell(&released, &missed)?;
-        render::print(&table(&released, desk.zone()), desk.format)?;
-        Ok(exit::SUCCEEDED)
-    })
+pub(super) async fn run(global: &Global, arguments: &args::Release, now: Timestamp) -> Result<u8, Failure> {
+    let desk = Desk::open(global, now).await?;
+    // An empty history is not created only to find nobody in it.
+    desk.history()?;
+    let whom = whom(&desk, arguments).await?;
+    let history = app::open_history_to_write(&desk.settings, &SystemClock).await?;
+    let released = history.release(&whom, now, &caller::name()).await;
+    history.close().await;
+    let released = released?;
+    let missed = match &whom {
+        Release::Users { names, .. } => unmatched(&arguments.users, names, &released),
+        Release::Job { .. } => Vec::new(),
+    };
+    tell(&released, &missed)?;
+    render::print(&table(&released, desk.zone()), desk.format)?;
+    Ok(exit::SUCCEEDED)
 }
 
 async fn whom(desk: &Desk, arguments: &args::Release) -> Result<Release, Failure> {

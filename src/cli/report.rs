@@ -32,7 +32,6 @@ pub(super) fn text(report: &Report) -> String {
     let took = render::duration(report.took);
     let mut text = format!("{} {} (run {}, {took}): {}\n", report.job, finish.outcome, report.run, finish.message);
     if let Some(hint) = &finish.hint {
-        let hint = hint.replace("RUN", report.run.as_str());
         let _ = writeln!(text, "hint: {hint}");
     }
     let table = rows(report, SHOWN);

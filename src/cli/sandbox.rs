@@ -35,14 +35,21 @@ impl From<SandboxError> for Failure {
     }
 }
 
-/// What the world is to be.
+/// What the world is to be: what was asked for, else what the state holds, else a small organization.
 pub(super) fn options(world: &World, state: Option<PathBuf>) -> Result<Options, Failure> {
+    let World { people, org, drift: wanted, seed } = world;
+    let asks = people.is_some() || org.is_some() || wanted.is_some() || seed.is_some();
+    if let Some(directory) = state.as_deref().filter(|_| !asks)
+        && let Some(options) = Options::resumed(directory)?
+    {
+        return Ok(options);
+    }
     let defaults = Options::default();
     Ok(Options {
-        people: world.people.unwrap_or(PEOPLE),
-        org: world.org.clone(),
-        drift: world.drift.as_deref().map_or(Ok(defaults.drift), drift)?,
-        seed: world.seed,
+        people: people.unwrap_or(PEOPLE),
+        org: org.clone(),
+        drift: wanted.as_deref().map_or(Ok(defaults.drift), drift)?,
+        seed: seed.unwrap_or(defaults.seed),
         state,
         ..defaults
     })

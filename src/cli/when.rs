@@ -14,7 +14,7 @@ pub enum When {
     Instant(Timestamp),
     /// `2026-11-20` or `2026-11-20 14:00`, in the configured zone.
     Civil(DateTime),
-    /// `3 days ago`.
+    /// `3 days ago`, or `now`.
     Ago(Ago),
 }
 
@@ -48,6 +48,9 @@ impl FromStr for When {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
+        if text.eq_ignore_ascii_case("now") {
+            return Ok(Self::Ago(Ago(Span::new())));
+        }
         if let Ok(instant) = text.parse() {
             return Ok(Self::Instant(instant));
         }
@@ -87,6 +90,7 @@ mod tests {
             ("2026-11-20 14:00", "2026-11-20T13:00:00Z"),
             ("2026-11-20T14:00:00Z", "2026-11-20T14:00:00Z"),
             ("3 days ago", "2026-11-18T12:00:00Z"),
+            ("now", "2026-11-21T12:00:00Z"),
             ("90m", "2026-11-21T10:30:00Z"),
         ] {
             let when: When = text.parse().unwrap();

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, open_history};
 use crate::cli::args::{Approve, Global, PlanArgs, Run, Undo};
+use crate::cli::desk::one;
 use crate::cli::failure::Failure;
 use crate::cli::{caller, exit, report};
 use crate::clock::SystemClock;
@@ -18,7 +19,6 @@ use crate::config;
 use crate::config::settings::Settings;
 use crate::daemon::{Signal, listen};
 use crate::domain::run::Trigger;
-use crate::history::Found;
 use crate::jobs::Task;
 use crate::jobs::progress::{Progress, Step};
 use crate::jobs::report::Report;
@@ -65,22 +65,6 @@ pub(super) async fn undo(global: &Global, args: &Undo) -> Result<u8, Failure> {
 /// The configuration that `global` names.
 pub(super) fn settings(global: &Global) -> Result<Settings, Failure> {
     Ok(config::load(&global.config, &config::environment())?)
-}
-
-/// The one thing that a prefix names.
-pub(super) fn one<T>(found: Found<T>, what: &str, prefix: &str, hint: &str) -> Result<T, Failure> {
-    match found {
-        Found::One(thing) => Ok(thing),
-        Found::Nothing => Err(Failure::new(
-            exit::FAILED,
-            format!("there is no {what} `{prefix}` in the history"),
-            Some(hint.to_owned()),
-        )),
-        Found::Several(names) => {
-            let message = format!("`{prefix}` is the beginning of several: {}", names.join(", "));
-            Err(Failure::new(exit::USAGE, message, Some("type more letters".to_owned())))
-        }
-    }
 }
 
 async fn execute(

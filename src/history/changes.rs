@@ -694,7 +694,7 @@ mod tests {
         assert_eq!(list(ChangeFilter::default()).await, [second, first]);
         assert_eq!(list(ChangeFilter { run: Some(one), ..ChangeFilter::default() }).await, [first]);
         assert_eq!(list(ChangeFilter { since: Some(at(11)), ..ChangeFilter::default() }).await, [second]);
-        assert_eq!(list(ChangeFilter { until: Some(at(10)), ..ChangeFilter::default() }).await, [first]);
+        assert_eq!(list(ChangeFilter { until: Some(at(11)), ..ChangeFilter::default() }).await, [first]);
         assert_eq!(list(ChangeFilter { job: Some("x".to_owned()), ..ChangeFilter::default() }).await, []);
         assert_eq!(list(ChangeFilter { limit: Some(1), ..ChangeFilter::default() }).await, [second]);
         for name in ["00u1", "Person1@example.com", "PERSON1@contoso.example"] {

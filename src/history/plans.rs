@@ -221,6 +221,15 @@ impl History {
         Ok(Found::One(LoadedPlan { changes: self.changes_of_plan(id).await?, summary: row.try_into()? }))
     }
 
+    /// The plans that a run was the first to come to, in their order.
+    pub async fn plans_of_run(&self, run: &RunId) -> Result<Vec<PlanId>, HistoryError> {
+        let run = run.as_str();
+        let ids = sqlx::query_scalar!("select id from plan where run = ? order by created_at, id", run)
+            .fetch_all(&self.reader)
+            .await?;
+        Ok(ids.iter().map(|id| PlanId::stored(id)).collect())
+    }
+
     async fn changes_of_plan(&self, plan: &str) -> Result<Vec<PlannedChange>, HistoryError> {
         let rows = sqlx::query!(
             "select place, person, login, account, upn, kind, from_account, from_label, to_account, to_label, held
@@ -409,6 +418,7 @@ mod tests {
         let loaded = load(&place.history, "PAAA").await;
         assert_eq!(loaded.changes, changes);
         assert_eq!((loaded.summary.changes, loaded.summary.held), (2_501, 1));
+        assert_eq!(place.history.plans_of_run(&run).await.unwrap(), [PlanId::stored("paaaa1111")]);
     }
 
     #[tokio::test]

@@ -36,12 +36,11 @@ pub(super) async fn run(job: &Licenses, context: &Context) -> Result<Finish, Job
 
 fn message(details: &LicensesDetails) -> String {
     let over = details.products.iter().filter(|product| product.free < 0).count();
-    let products = details.products.len();
-    if over == 0 {
-        format!("{products} products read")
-    } else {
-        format!("{products} products read, {over} of them over-used")
-    }
+    let products = match details.products.len() {
+        1 => "1 product".to_owned(),
+        n => format!("{n} products"),
+    };
+    if over == 0 { format!("{products} read") } else { format!("{products} read, {over} over-used") }
 }
 
 /// A line per product, with the earliest date at which one of its enabled subscriptions leaves its state.

@@ -124,6 +124,13 @@ impl Finish {
         Self { outcome: Outcome::Succeeded, message, details, ..Self::default() }
     }
 
+    /// The same end, with the run's id where a hint says `RUN`.
+    #[must_use]
+    pub fn naming(mut self, run: &RunId) -> Self {
+        self.hint = self.hint.map(|hint| hint.replace("RUN", run.as_str()));
+        self
+    }
+
     /// Another process has the job.
     #[must_use]
     pub fn busy(error: &dyn Error) -> Self {
@@ -195,7 +202,11 @@ impl Finish {
     #[must_use]
     pub fn tally(&self, calls: &[Call]) -> Value {
         let mut tally = match &self.details {
-            Details::Managers(managers) => serde_json::to_value(&managers.tally).unwrap_or_default(),
+            Details::Managers(managers) => {
+                let mut tally = serde_json::to_value(&managers.tally).unwrap_or_default();
+                tally["notes"] = json!(managers.notes);
+                tally
+            }
             Details::Licenses(licenses) => json!({ "products": licenses.products.len() }),
             Details::Keepalive(replies) => json!({ "requests": replies.len() }),
             Details::None => json!({}),

@@ -110,6 +110,7 @@ impl Runner {
                 Some("the state directory must be writable for the user that runs graphkeeper"),
             ),
         };
+        let finish = finish.naming(&run);
         let took = duration(started, self.clock.now());
         log(&finish, took, order.trigger);
         Report { run, job: job.name.clone(), kind: job.kind(), trigger: order.trigger, started, took, finish }
@@ -142,7 +143,7 @@ impl Runner {
             progress,
         };
         let calls = CallLog::default();
-        let mut finish = guarded(Arc::clone(job), order.task.clone(), context, calls.clone()).await;
+        let mut finish = guarded(Arc::clone(job), order.task.clone(), context, calls.clone()).await.naming(run);
         if let Err(error) = self.close(run, job, &finish, &calls.take()).await {
             error!(error = &error as &dyn std::error::Error, "the end of run {run} could not be recorded");
             finish = finish.unrecorded(&error);

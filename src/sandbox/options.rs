@@ -1,11 +1,13 @@
 //! What a sandbox is asked to be.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::sandbox::error::SandboxError;
 use crate::sandbox::server::Rates;
+use crate::sandbox::state;
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -44,6 +46,11 @@ impl Default for Options {
 }
 
 impl Options {
+    /// The options under which the state in `directory` was begun, if there is one: the same world goes on.
+    pub fn resumed(directory: &Path) -> Result<Option<Self>, SandboxError> {
+        state::begun_with(directory)
+    }
+
     /// A world without people, to be filled by a test, and without throttling.
     #[must_use]
     pub fn empty() -> Self {

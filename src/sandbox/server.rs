@@ -73,7 +73,7 @@ impl Default for Rates {
         Self {
             okta_per_minute: 300,
             okta_concurrency: 75,
-            graph_writes_per_second: 30,
+            graph_writes_per_second: 20,
             graph_units_per_10_seconds: 8_000,
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! The world itself is made again from its options; a file that belongs to other options is refused.
 
+use std::fmt;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use uuid::Uuid;
 
 use crate::sandbox::error::SandboxError;
 use crate::sandbox::model::State;
-use crate::sandbox::options::Options;
+use crate::sandbox::options::{Drift, Options};
 use crate::sandbox::server::now;
 
 /// The file in the state directory.
@@ -19,8 +20,8 @@ const FILE: &str = "sandbox.json";
 /// The contents of the file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Saved {
-    /// What was asked for, in words: people, organization, drift, seed.
-    world: String,
+    /// What was asked for.
+    world: Asked,
     /// Okta, sign-in, Graph.
     pub(crate) ports: [u16; 3],
     writes: u64,
@@ -34,26 +35,30 @@ pub(crate) struct Saved {
 #[derive(Clone, Debug)]
 pub(crate) struct Keeper {
     directory: PathBuf,
-    world: String,
+    world: Asked,
     ports: [u16; 3],
 }
 
 impl Saved {
     /// What an earlier start left there, if there was one.
     pub(crate) fn load(directory: &Path, options: &Options) -> Result<Option<Self>, SandboxError> {
-        let path = directory.join(FILE);
-        let failed = |source| SandboxError::State { path: path.clone(), source };
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed(error)),
-        };
-        let saved: Self = serde_json::from_str(&text).map_err(|error| failed(error.into()))?;
-        let asked = describe(options);
+        let Some(saved) = Self::read(directory)? else { return Ok(None) };
+        let asked = Asked::of(options);
         if saved.world == asked {
             Ok(Some(saved))
         } else {
-            Err(SandboxError::OtherWorld { path, there: saved.world, asked })
+            let (there, asked) = (saved.world.to_string(), asked.to_string());
+            Err(SandboxError::OtherWorld { path: directory.join(FILE), there, asked })
+        }
+    }
+
+    fn read(directory: &Path) -> Result<Option<Self>, SandboxError> {
+        let path = directory.join(FILE);
+        let failed = |source| SandboxError::State { path: path.clone(), source };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => serde_json::from_str(&text).map(Some).map_err(|error| failed(error.into())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(error)),
         }
     }
 
@@ -72,7 +77,7 @@ impl Saved {
 impl Keeper {
     /// Keeps the state of the world of these options.
     pub(crate) fn new(directory: &Path, options: &Options, ports: [u16; 3]) -> Self {
-        Self { directory: directory.to_owned(), world: describe(options), ports }
+        Self { directory: directory.to_owned(), world: Asked::of(options), ports }
     }
 
     /// Writes the file anew, whole or not at all.
@@ -107,12 +112,40 @@ pub(crate) fn version(state: &State) -> (u64, usize, usize) {
     (state.entra.writes(), state.entra.changed().len(), fired)
 }
 
-/// The world that options ask for, in words that an operator can compare.
-fn describe(options: &Options) -> String {
-    let Options { people, drift, seed, .. } = options;
-    if let Some(path) = &options.org {
-        return format!("the organization of {}, seed {seed}", path.display());
+/// The world that options ask for: what must be the same for a state to fit.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Asked {
+    people: u32,
+    org: Option<PathBuf>,
+    drift: Drift,
+    seed: u64,
+}
+
+impl Asked {
+    fn of(options: &Options) -> Self {
+        let Options { people, drift, seed, .. } = *options;
+        // The next start may happen in another directory.
+        let org = options.org.as_deref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
+        Self { people: if org.is_some() { 0 } else { people }, org, drift, seed }
     }
-    let dirt = if drift.dirt { "" } else { ", tidy" };
-    format!("{people} people, drift {}/{}/{}%{dirt}, seed {seed}", drift.sets, drift.changes, drift.clears)
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { people, org, drift, seed } = self;
+        if let Some(path) = org {
+            return write!(f, "the organization of {}, seed {seed}", path.display());
+        }
+        let dirt = if drift.dirt { "" } else { ", tidy" };
+        write!(f, "{people} people, drift {}/{}/{}%{dirt}, seed {seed}", drift.sets, drift.changes, drift.clears)
+    }
+}
+
+/// The options under which the state in `directory` was begun, if there is one.
+pub(crate) fn begun_with(directory: &Path) -> Result<Option<Options>, SandboxError> {
+    let saved = Saved::read(directory)?;
+    Ok(saved.map(|saved| {
+        let Asked { people, org, drift, seed } = saved.world;
+        Options { people, org, drift, seed, state: Some(directory.to_owned()), ..Options::default() }
+    }))
 }

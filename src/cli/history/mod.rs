@@ -13,25 +13,23 @@ pub(super) use runs::{outcome, tally};
 use jiff::Timestamp;
 
 use crate::cli::args::{Global, History, HistoryCommand};
-use crate::cli::desk::{self, Desk};
+use crate::cli::desk::Desk;
 use crate::cli::exit;
 use crate::cli::failure::Failure;
 
 /// Answers a question about the past.
-pub(super) fn run(global: &Global, arguments: &History, now: Timestamp) -> Result<u8, Failure> {
-    desk::wait(async {
-        let desk = Desk::open(global, now).await?;
-        match &arguments.what {
-            None => runs::list(&desk, arguments).await?,
-            Some(HistoryCommand::Show { id }) => show::show(&desk, id).await?,
-            Some(HistoryCommand::Changes { range, user }) => changes::list(&desk, range, user.as_deref()).await?,
-            Some(HistoryCommand::Calls { run }) => calls::list(&desk, run).await?,
-            Some(HistoryCommand::Licenses { at, diff }) => match diff.as_deref() {
-                Some([before, after]) => licenses::differences(&desk, before, after).await?,
-                _ => licenses::list(&desk, at.as_ref()).await?,
-            },
-            Some(HistoryCommand::Missed(range)) => missed::list(&desk, range).await?,
-        }
-        Ok(exit::SUCCEEDED)
-    })
+pub(super) async fn run(global: &Global, arguments: &History, now: Timestamp) -> Result<u8, Failure> {
+    let desk = Desk::open(global, now).await?;
+    match &arguments.what {
+        None => runs::list(&desk, arguments).await?,
+        Some(HistoryCommand::Show { id }) => show::show(&desk, id).await?,
+        Some(HistoryCommand::Changes { range, user }) => changes::list(&desk, range, user.as_deref()).await?,
+        Some(HistoryCommand::Calls { run }) => calls::list(&desk, run).await?,
+        Some(HistoryCommand::Licenses { at, diff }) => match diff.as_deref() {
+            Some([before, after]) => licenses::differences(&desk, before, after).await?,
+            _ => licenses::list(&desk, at.as_ref()).await?,
+        },
+        Some(HistoryCommand::Missed(range)) => missed::list(&desk, range).await?,
+    }
+    Ok(exit::SUCCEEDED)
 }

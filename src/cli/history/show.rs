@@ -21,9 +21,6 @@ use crate::history::runs::Run;
 use crate::history::{Found, History};
 use crate::reconcile::meaning::{meaning, remedy};
 
-/// How many plans back those of a run are looked for.
-const LOOK_BACK: u32 = 500;
-
 /// Prints the run or the plan whose id begins so. The JSON is described at [`page`] and at [`plan::page`].
 pub(super) async fn show(desk: &Desk, id: &str) -> Result<(), Failure> {
     let history = desk.history()?;
@@ -65,8 +62,7 @@ async fn plan_page(desk: &Desk, history: &History, found: &LoadedPlan) -> Result
 async fn run_page(desk: &Desk, history: &History, id: &RunId) -> Result<Page, Failure> {
     let run = one(history.run(id).await?.map_or(Found::Nothing, Found::One), "run", id.as_str(), LIST_RUNS)?;
     let changes = history.changes_of_run(id).await?;
-    let plans = history.list_plans(Some(&run.job), false, LOOK_BACK).await?;
-    let plans: Vec<PlanId> = plans.into_iter().filter(|plan| plan.run == *id).map(|plan| plan.id).collect();
+    let plans = history.plans_of_run(id).await?;
     let calls = history.calls_of_run(id).await?.len();
     Ok(page(&Told { run, changes, plans, calls }, desk.zone(), desk.now, desk.width))
 }
@@ -112,7 +108,7 @@ fn heading(run: &Run, zone: &TimeZone, now: Timestamp) -> String {
         let _ = writeln!(text, "  {message}");
     }
     if let Some(hint) = &run.hint {
-        let _ = writeln!(text, "  hint: {hint}");
+        let _ = writeln!(text, "  hint: {}", hint.replace("RUN", run.id.as_str()));
     }
     let began = format!("{} ({})", local(run.started_at, zone), relative(run.started_at, now));
     let took = run.ended_at.map(|ended| ended.duration_since(run.started_at).unsigned_abs());
