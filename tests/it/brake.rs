@@ -61,7 +61,7 @@ async fn approve_carries_out_what_still_holds_leaves_the_rest_stale_and_works_on
     let approved = org.run(&["approve", &plan]).await.exits(3);
     assert_eq!((approved.left("stale"), org.writes()), (2, 2));
     let manager = |name| org.world().entra().manager_of(name);
-    assert_eq!([manager("m0"), manager("m1"), manager("m2")].map(|it| it.unwrap_or_default()), ["boss", "chief", ""]);
+    assert_eq!([manager("m0"), manager("m1"), manager("m2")].map(Option::unwrap_or_default), ["boss", "chief", ""]);
 
     let again = org.run(&["approve", &plan]).await.exits(1);
     assert!(again.all().contains("was approved by"), "{}", again.all());

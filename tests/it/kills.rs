@@ -207,7 +207,7 @@ async fn killed_at_any_moment_nothing_is_lost_and_nothing_done_twice() {
 
 /// One kill at random: every third at any time of the run, the others between its first write and its end.
 async fn strike(org: &Org, kill: u32, whole: Duration) -> String {
-    let from_start = kill % 3 == 0;
+    let from_start = kill.is_multiple_of(3);
     let gate = org.hold(MANAGER, When::Nth(if from_start { u32::MAX } else { fastrand::u32(1..=TEAM) }));
     let run = org.spawn(&["run", "managers", "--json"]);
     let longest = if from_start {

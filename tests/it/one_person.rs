@@ -5,6 +5,8 @@ use graphkeeper::sandbox::model::edit::PersonHandle;
 
 use crate::support::{ACCOUNTS, MANAGER, Org, PEOPLE};
 
+type Edit = fn(&PersonHandle);
+
 async fn one(org: &Org, name: &str) -> crate::support::process::Output {
     org.run(&["run", "managers", "--user", name]).await
 }
@@ -27,7 +29,7 @@ async fn one_person_is_written_and_agrees_afterwards() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_left_alone_exits_3_with_the_reason_on_standard_output() {
     let org = Org::team(["ana", "bo"]).await;
-    let cases: [(&str, fn(&PersonHandle)); 3] = [
+    let cases: [(&str, Edit); 3] = [
         ("manager_not_found", |ana| {
             ana.managed_by("nobody");
         }),

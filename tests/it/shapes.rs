@@ -12,7 +12,7 @@ async fn a_chain_turned_around_is_written_in_an_order_that_never_closes_a_cycle(
     let org = Org::empty().await;
     org.world().write().entra.habits.refuses_cycles = true;
     let names: Vec<String> = (0..50).map(|number| format!("c{number}")).collect();
-    names.iter().for_each(|name| drop(org.world().hire(name)));
+    hire(&org, &names);
     for pair in names.windows(2) {
         org.world().entra().account(&pair[1]).managed_by(&pair[0]);
         org.moves(&pair[0], &pair[1]);
@@ -30,7 +30,7 @@ async fn any_reorganization_is_written_without_a_cycle_on_the_way() {
         let org = Org::empty().await;
         org.world().write().entra.habits.refuses_cycles = true;
         let mut names: Vec<String> = (0..120).map(|number| format!("c{number}")).collect();
-        names.iter().for_each(|name| drop(org.world().hire(name)));
+        hire(&org, &names);
         // Two random trees over the same people: each reports to somebody before them in a shuffled order.
         let mut random = fastrand::Rng::with_seed(round);
         for (person, boss) in tree(&mut names, &mut random) {
@@ -41,6 +41,12 @@ async fn any_reorganization_is_written_without_a_cycle_on_the_way() {
         }
         org.reconcile().await.exits(0);
         assert_eq!(org.reconcile().await.exits(0).counted("planned"), 0, "round {round}");
+    }
+}
+
+fn hire(org: &Org, names: &[String]) {
+    for name in names {
+        org.world().hire(name);
     }
 }
 

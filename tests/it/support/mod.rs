@@ -17,7 +17,7 @@ use crate::support::database::Database;
 use crate::support::process::{Output, Process};
 
 /// The most that anything may take here before the test fails. Long, for machines that are busy with other things.
-pub(crate) const BOUND: Duration = Duration::from_secs(60);
+pub(crate) const BOUND: Duration = Duration::from_mins(1);
 
 /// Okta's listing of people.
 pub(crate) const PEOPLE: &str = "/api/v1/users";
@@ -190,10 +190,8 @@ impl Org {
 
 /// Waits for `event`, but no longer than [`BOUND`].
 pub(crate) async fn within<T>(what: &str, event: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(BOUND, event).await {
-        Ok(done) => done,
-        Err(_) => panic!("{what}: not within {} seconds", BOUND.as_secs()),
-    }
+    let done = tokio::time::timeout(BOUND, event).await;
+    done.unwrap_or_else(|_| panic!("{what}: not within {} seconds", BOUND.as_secs()))
 }
 
 /// Waits until a request is parked at `gate`.
