@@ -81,6 +81,16 @@ async fn a_wrong_client_secret_is_told_with_microsofts_number_and_a_remedy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_secret_past_its_date_is_told_as_such() {
+    let org = Org::team(["ana", "bo"]).await;
+    org.world().write().entra.habits.secrets_expired = true;
+    let run = org.reconcile().await;
+    assert!(matches!(run.code, Some(1 | 5)), "{}", run.stdout);
+    assert_eq!(run.reason(), "AADSTS7000222");
+    assert!(!run.hint().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_okta_token_is_told_with_oktas_code_and_a_remedy() {
     let org = Org::team(["ana", "bo"]).await;
     fs::write(org.home().join("secrets/okta-token"), "wrong-token-of-a-test").unwrap();
@@ -100,6 +110,16 @@ async fn a_database_that_is_none_is_refused_and_left_as_it_is() {
     let run = org.reconcile().await.exits(1);
     assert!(run.stderr.contains("graphkeeper.db") && run.stderr.contains("hint:"), "{}", run.stderr);
     assert_eq!((org.writes(), fs::read_to_string(org.database_path()).unwrap()), (0, rubbish));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_that_cannot_be_opened_is_named_and_nothing_is_asked_of_anybody() {
+    let org = Org::team(["ana", "bo"]).await;
+    org.moves("ana", "bo");
+    fs::create_dir_all(org.database_path()).unwrap();
+    let run = org.reconcile().await.exits(1);
+    assert!(run.stderr.contains("graphkeeper.db") && run.stderr.contains("hint:"), "{}", run.stderr);
+    assert_eq!((org.writes(), org.journal().summary().requests), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -137,6 +137,8 @@ async fn a_job_only_plans_until_the_operator_says_apply() {
     org.moves("ana", "bo");
     let run = org.reconcile().await.exits(0);
     assert_eq!((run.outcome().as_str(), org.writes()), ("planned", 0));
+    org.run(&["approve", &run.plan_id()]).await.exits(0);
+    assert_eq!(org.writes(), 1, "or approves the plan");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -114,6 +114,44 @@ async fn a_moment_that_comes_while_the_job_is_busy_is_an_overlap() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_moment_that_comes_while_the_run_before_goes_on_is_an_overlap() {
+    let org = Org::team(["ana", "bo"]).await;
+    org.configure(EVERY_SECOND);
+    org.moves("ana", "bo");
+    let gate = org.hold(ACCOUNTS, When::Nth(1));
+    let mut service = org.spawn(&["daemon"]);
+    reached(&gate).await;
+    service.says("managers was not run: the run of").await;
+    let mut database = org.database().await;
+    assert_eq!(database.number("select count(*) from run where job = 'managers'").await, 1);
+    gate.open();
+    service.terminate();
+    service.finish().await.exits(0);
+    let overlaps = "select count(*) from moment where job = 'managers' and disposition = 'overlap'";
+    assert!(database.number(overlaps).await > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_stop_ends_a_run_at_once_and_the_next_one_settles_it() {
+    let org = Org::team_of(25).await;
+    for name in 0..25 {
+        org.moves(&format!("m{name}"), "chief");
+    }
+    let gate = org.hold_answer(BATCH, When::Nth(2));
+    let mut run = org.spawn(&["run", "managers"]);
+    reached(&gate).await;
+    run.terminate();
+    run.says("stopping").await;
+    run.terminate();
+    run.finish().await.exits(1);
+    gate.open();
+    org.faults().clear();
+    org.reconcile().await.exits(0);
+    assert_eq!((org.writes(), org.managed_by("chief")), (25, 25));
+    assert_eq!(org.database().await.outcomes("managers").await, ["interrupted", "succeeded"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failing_job_does_not_end_the_service() {
     let org = Org::team(["ana", "bo"]).await;
     org.configure(EVERY_SECOND);
