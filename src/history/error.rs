@@ -167,12 +167,13 @@ mod code {
     pub(super) const CANTOPEN: i64 = 14;
     pub(super) const AUTH: i64 = 23;
     pub(super) const NOTADB: i64 = 26;
+    /// The file that WAL mode shares cannot be made longer: `SQLITE_IOERR_SHMSIZE`.
+    pub(super) const NO_ROOM_TO_SHARE: i64 = 4_874;
 }
 
-/// SQLite's primary result code, where the error has one.
-fn primary_code(error: &sqlx::Error) -> Option<i64> {
-    let extended: i64 = error.as_database_error()?.code()?.parse().ok()?;
-    Some(extended & 0xff)
+/// SQLite's extended result code, where the error has one.
+fn extended_code(error: &sqlx::Error) -> Option<i64> {
+    error.as_database_error()?.code()?.parse().ok()
 }
 
 impl From<sqlx::Error> for HistoryError {
@@ -180,7 +181,11 @@ impl From<sqlx::Error> for HistoryError {
         if matches!(source, sqlx::Error::PoolTimedOut) {
             return Self::Locked { source: Some(source) };
         }
-        match primary_code(&source) {
+        let extended = extended_code(&source);
+        if extended == Some(code::NO_ROOM_TO_SHARE) {
+            return Self::Full { source };
+        }
+        match extended.map(|code| code & 0xff) {
             Some(code::BUSY | code::LOCKED) => Self::Locked { source: Some(source) },
             Some(code::READONLY) => Self::ReadOnly { source: Some(source) },
             Some(code::CORRUPT) => Self::Damaged { source },

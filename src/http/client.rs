@@ -362,7 +362,8 @@ fn whole_json(answer: Answer) -> Result<Answer, HttpError> {
     let (method, path, attempts) = (answer.method.clone(), answer.path.clone(), answer.attempts);
     if !kind.is_some_and(|kind| kind.to_ascii_lowercase().contains("json")) || body.is_empty() {
         let what = redact::kind_of_body(kind, &answer.body);
-        return Err(HttpError::NotJson { method, path, status: answer.status.as_u16(), what, attempts });
+        let (status, request_id) = (answer.status.as_u16(), answer.request_id.clone());
+        return Err(HttpError::NotJson { method, path, status, what, attempts, request_id });
     }
     match (body.first(), body.last()) {
         (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']')) => Ok(answer),

@@ -58,8 +58,11 @@ pub enum HttpError {
         #[source]
         source: Option<reqwest::Error>,
     },
-    #[error("{method} {path} was answered {status} with {what} instead of JSON, {}", tries(*attempts))]
-    NotJson { method: Method, path: String, status: u16, what: String, attempts: u32 },
+    #[error(
+        "{method} {path} was answered {status} with {what} instead of JSON, {}{}",
+        tries(*attempts), named(request_id.as_deref())
+    )]
+    NotJson { method: Method, path: String, status: u16, what: String, attempts: u32, request_id: Option<String> },
     #[error("the answer to {method} {path} is longer than {limit} bytes")]
     TooLarge { method: Method, path: String, limit: usize },
     #[error("the answer to {method} {path} does not fit at `{place}`: {reason}")]
@@ -68,6 +71,11 @@ pub enum HttpError {
 
 fn tries(attempts: u32) -> String {
     if attempts == 1 { "tried once".to_owned() } else { format!("tried {attempts} times") }
+}
+
+/// The vendor's id of a request: a proxy that answers in the vendor's place has none.
+fn named(request_id: Option<&str>) -> String {
+    request_id.map(|id| format!(" (request-id {id})")).unwrap_or_default()
 }
 
 impl HttpError {

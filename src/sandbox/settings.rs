@@ -93,7 +93,6 @@ schedule = "10 * * * * *"
 kind = "keepalive"
 schedule = "20 * * * * *"
 requests = ["/me", "/subscribedSkus"]
-min_interval = "10 seconds"
 "#
     )
 }

@@ -1,5 +1,25 @@
 //! What the whole program promises, in one test binary: a folder per promise would link the program once more each.
+//!
+//! Every test but `floors` drives the real program against a sandbox in the test's own process: [`support::Org`].
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, and the line is in the message")]
 
 mod floors;
+mod support;
+
+mod bad_input;
+mod brake;
+mod demo;
+mod figures;
+mod half_read;
+mod keepalive;
+mod kills;
+mod managers;
+mod one_person;
+mod processes;
+mod refusals;
+mod rules;
+mod secrets;
+mod shapes;
+mod throttling;
+mod undo;

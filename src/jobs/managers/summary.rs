@@ -53,7 +53,9 @@ impl Summary {
     /// A listing was not believed.
     pub(super) fn incomplete(&mut self, run: &RunId, reading: &Reading, doubts: &[Doubt]) -> Finish {
         let named: Vec<String> = doubts.iter().map(ToString::to_string).collect();
-        let hint = doubts.first().map(|doubt| doubt.hint().replace("with this run", &run.to_string()));
+        let hint = doubts
+            .first()
+            .map(|doubt| doubt.hint().replace("accept-source` with this run", &format!("accept-source {run}`")));
         let counts = reading.counts;
         let tally = Tally {
             people: counts.people,

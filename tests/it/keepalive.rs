@@ -1,0 +1,108 @@
+//! Licenses and the honest keepalive: what is called, what is kept, and what is no success.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use graphkeeper::sandbox::faults::{Fault, When};
+use graphkeeper::sandbox::model::habits::RefreshTokens;
+
+use crate::support::Org;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn licenses_are_kept_as_snapshots_with_their_calls() {
+    let org = Org::empty().await;
+    let run = org.run(&["run", "licenses"]).await.exits(0);
+    assert_eq!(run.json()["details"]["licenses"]["products"][0]["part_number"], "DEVELOPERPACK_E5", "{}", run.stdout);
+    let mut database = org.database().await;
+    assert_eq!(database.texts("select part_number from license_latest").await, ["DEVELOPERPACK_E5"]);
+    assert_eq!(database.number("select bought * 100 + assigned from license_snapshot").await, 2_516);
+    assert_eq!(database.number("select count(*) from subscription_snapshot where next_lifecycle is not null").await, 1);
+    let calls = database.texts("select method || ' ' || path from call where service = 'graph' order by id").await;
+    assert_eq!(calls.len(), 2, "{calls:?}");
+    org.shows(&["history", "licenses"]).await.exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_uses_more_than_it_bought_is_shown_so() {
+    let org = Org::empty().await;
+    org.world().write().entra.skus[0].consumed = 30;
+    let run = org.run(&["run", "licenses"]).await.exits(0);
+    assert_eq!(run.json()["details"]["licenses"]["products"][0]["free"], -5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_request_of_the_keepalive_is_a_recorded_call() {
+    let org = Org::empty().await;
+    org.run(&["run", "keepalive"]).await.exits(0);
+    let rows = org
+        .database()
+        .await
+        .texts("select path || ' ' || status || ' ' || verdict from call where service = 'graph' order by id")
+        .await;
+    assert_eq!(rows, ["/v1.0/me 200 ok", "/v1.0/subscribedSkus 200 ok"]);
+    let traced = "select count(*) from call where service = 'graph' and request_id is not null and client_request_id is not null";
+    assert_eq!(org.database().await.number(traced).await, 2);
+    assert_eq!(
+        org.database().await.number("select count(*) from call where body is not null").await,
+        0,
+        "off by default"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_the_wrong_shape_is_no_success_and_one_bad_endpoint_is_named() {
+    for fault in [Fault::HtmlWith200, Fault::Status { status: 403, html: false }, Fault::CutJson] {
+        let org = Org::empty().await;
+        org.graph_fault("/v1.0/me", When::Always, fault.clone());
+        let run = org.run(&["run", "keepalive"]).await.exits(3);
+        assert_eq!(run.outcome(), "partial", "{fault:?}");
+        assert!(run.message().contains("/me ("), "{fault:?}: {}", run.message());
+        let verdicts = org.database().await.texts("select verdict from call where path = '/v1.0/me' order by id").await;
+        assert!(!verdicts.is_empty() && !verdicts.contains(&"ok".to_owned()), "{fault:?}: {verdicts:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_come_too_soon_are_not_made() {
+    let org = Org::empty().await;
+    org.configure("[jobs.keepalive]\nmin_interval = \"1 hour\"");
+    org.run(&["run", "keepalive"]).await.exits(0);
+    let calls = org.journal().requests(graphkeeper::sandbox::server::Service::Graph);
+    let soon = org.run(&["run", "keepalive"]).await.exits(1);
+    assert_eq!(soon.reason(), "too_soon");
+    assert_eq!(org.journal().requests(graphkeeper::sandbox::server::Service::Graph), calls);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rotated_refresh_token_is_on_disk_for_its_owner_alone_and_is_the_next_one_used() {
+    let org = Org::empty().await;
+    org.configure("[jobs.keepalive]\nmin_interval = \"0 seconds\"");
+    org.run(&["run", "keepalive"]).await.exits(0);
+    let path = org.state().join("entra-user.json");
+    let stored = || -> serde_json::Value { serde_json::from_slice(&fs::read(&path).unwrap()).unwrap() };
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let first = stored()["refresh_token"].as_str().unwrap().to_owned();
+    assert_ne!(first, org.credentials().refresh_token, "Entra gave another one");
+    // What the configuration names is the first token only.
+    fs::write(org.home().join("secrets/refresh-token"), "no longer valid").unwrap();
+    org.run(&["run", "keepalive"]).await.exits(0);
+    assert_ne!(stored()["refresh_token"], first.as_str());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_that_needs_a_person_exits_5_with_the_number_and_the_remedy() {
+    for (habit, number) in [
+        (RefreshTokens::Inactive, "AADSTS700082"),
+        (RefreshTokens::Revoked, "AADSTS50173"),
+        (RefreshTokens::StepUp, "AADSTS50076"),
+        (RefreshTokens::Unconsented, "AADSTS65001"),
+    ] {
+        let org = Org::empty().await;
+        org.world().write().entra.habits.refresh_tokens = habit;
+        let run = org.run(&["run", "keepalive"]).await.exits(5);
+        assert_eq!((run.outcome().as_str(), run.reason().as_str()), ("needs_human", number));
+        assert!(run.message().contains(number) && !run.hint().is_empty(), "{}\n{}", run.message(), run.hint());
+        org.world().write().entra.habits.refresh_tokens = RefreshTokens::Honored;
+        org.run(&["run", "keepalive"]).await.exits(0);
+    }
+}
