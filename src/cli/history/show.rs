@@ -123,6 +123,10 @@ fn footing(text: &mut String, told: &Told) {
     for plan in &told.plans {
         let _ = writeln!(text, "\nPlan {plan}: `graphkeeper history show {plan}`");
     }
+    let noted = told.run.tally.as_ref().and_then(|tally| tally.get("notes")).and_then(Value::as_array);
+    for (place, note) in noted.into_iter().flatten().filter_map(Value::as_str).enumerate() {
+        let _ = writeln!(text, "{}note: {note}", if place == 0 { "\n" } else { "" });
+    }
     let counted = told.run.tally.as_ref().and_then(|tally| tally.get("calls")).and_then(Value::as_object);
     let counted = counted.map(|calls| calls.iter().map(|(service, count)| format!("{service} {count}")));
     let counted = counted.map(|calls| calls.collect::<Vec<_>>().join(", ")).filter(|calls| !calls.is_empty());
