@@ -3,10 +3,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use graphkeeper::sandbox::faults::{Fault, When};
+use graphkeeper::sandbox::faults::{Fault, Order, When};
 use graphkeeper::sandbox::model::habits::RefreshTokens;
+use graphkeeper::sandbox::server::Service;
 
-use crate::support::Org;
+use crate::support::{Org, reached};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn licenses_are_kept_as_snapshots_with_their_calls() {
@@ -67,10 +68,10 @@ async fn calls_that_come_too_soon_are_not_made() {
     let org = Org::empty().await;
     org.configure("[jobs.keepalive]\nmin_interval = \"1 hour\"");
     org.run(&["run", "keepalive"]).await.exits(0);
-    let calls = org.journal().requests(graphkeeper::sandbox::server::Service::Graph);
+    let calls = org.journal().requests(Service::Graph);
     let soon = org.run(&["run", "keepalive"]).await.exits(1);
     assert_eq!(soon.reason(), "too_soon");
-    assert_eq!(org.journal().requests(graphkeeper::sandbox::server::Service::Graph), calls);
+    assert_eq!(org.journal().requests(Service::Graph), calls);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,4 +106,26 @@ async fn a_sign_in_that_needs_a_person_exits_5_with_the_number_and_the_remedy() 
         org.world().write().entra.habits.refresh_tokens = RefreshTokens::Honored;
         org.run(&["run", "keepalive"]).await.exits(0);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_jobs_of_one_identity_sign_in_one_after_the_other() {
+    let org = Org::empty().await;
+    org.configure("[jobs.second]\nkind = \"keepalive\"\nrequests = [\"/me\"]");
+    let both = [org.spawn(&["run", "keepalive", "--json"]), org.spawn(&["run", "second", "--json"])];
+    for process in both {
+        process.finish().await.exits(0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_the_token_is_renewed_the_next_run_signs_in_all_the_same() {
+    let org = Org::empty().await;
+    let order = Order::new(Service::Login, "**", Fault::HoldAnswer { gate: "token".to_owned() });
+    let gate = org.faults().hold(order.once());
+    let run = org.spawn(&["run", "keepalive"]);
+    reached(&gate).await;
+    run.kill().await;
+    org.run(&["run", "keepalive"]).await.exits(0);
+    assert_eq!(org.database().await.outcomes("keepalive").await, ["interrupted", "succeeded"]);
 }

@@ -168,3 +168,18 @@ async fn a_person_reads_what_a_run_left_unresolved_in_its_first_line() {
     assert!(first.contains("manager_not_found"), "{}", run.stdout);
     org.shows(&["run", "managers", "--strict"]).await.exits(3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_left_alone_can_be_explained_offline() {
+    let org = Org::untidy(100).await;
+    org.reconcile().await.exits(3);
+    let mut database = org.database().await;
+    let asked = org.journal().summary().requests;
+    for reason in REASONS {
+        let sql = format!("select login from user_decision where standing = 1 and reason = '{reason}' limit 1");
+        let login = database.texts(&sql).await.pop().unwrap_or_else(|| panic!("no decision {reason}"));
+        let told = org.shows(&["explain", &login]).await.exits(0);
+        assert!(told.stdout.contains(reason), "{login}: {reason} is not in\n{}", told.stdout);
+    }
+    assert_eq!(org.journal().summary().requests, asked, "nobody was asked");
+}

@@ -182,3 +182,45 @@ async fn the_command_line_reads_the_history_while_the_service_writes_it() {
     service.terminate();
     service.finish().await.exits(0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_is_gone_within_ten_seconds_also_when_a_vendor_never_answers() {
+    let org = Org::team_of(25).await;
+    for name in 0..25 {
+        org.moves(&format!("m{name}"), "chief");
+    }
+    org.configure(EVERY_SECOND);
+    let gate = org.hold_answer(BATCH, When::Nth(2));
+    let service = org.spawn(&["daemon"]);
+    reached(&gate).await;
+    service.terminate();
+    let asked = Instant::now();
+    service.finish().await;
+    assert!(asked.elapsed() < Duration::from_secs(11), "gone after {:?}", asked.elapsed());
+    gate.open();
+    org.faults().clear();
+    org.reconcile().await.exits(0);
+    assert_eq!(
+        (org.writes(), org.managed_by("chief")),
+        (25, 25),
+        "what was cut off is settled, and nothing done twice"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_time_is_up_amid_a_write_leaves_intents_that_the_next_one_settles() {
+    let org = Org::team_of(25).await;
+    for name in 0..25 {
+        org.moves(&format!("m{name}"), "chief");
+    }
+    org.configure("[jobs.managers]\ntimeout = \"2 seconds\"");
+    let gate = org.hold_answer(BATCH, When::Nth(2));
+    let run = org.reconcile().await.exits(1);
+    assert_eq!((run.outcome().as_str(), org.writes()), ("timed_out", 20));
+    gate.open();
+    org.configure("");
+    org.faults().clear();
+    let run = org.reconcile().await.exits(0);
+    assert!(run.notes().contains("20 writes"), "{}", run.notes());
+    assert_eq!((org.writes(), org.managed_by("chief")), (25, 25));
+}

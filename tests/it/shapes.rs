@@ -168,3 +168,42 @@ async fn two_programs_that_start_at_once_on_a_fresh_directory_both_work() {
     let runs: HashSet<String> = org.database().await.texts("select outcome from run").await.into_iter().collect();
     assert_eq!(runs, HashSet::from(["succeeded".to_owned()]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_who_was_deleted_and_hired_again_keeps_the_account() {
+    let org = Org::team(["ana", "bo", "cy", "dee", "eve"]).await;
+    org.reconcile().await.exits(0);
+    org.world().okta().person("ana").remove();
+    org.reconcile().await.exits(0);
+    org.world().okta().add("ana").managed_by("chief");
+    let run = org.reconcile().await.exits(0);
+    assert_eq!((org.managed_by("chief"), run.left("conflicting_people")), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_people_who_swap_their_names_keep_their_accounts() {
+    let org = Org::team(["ana", "bo", "cy"]).await;
+    org.reconcile().await.exits(0);
+    let (ana, bo) = (org.world().okta().person("ana"), org.world().okta().person("bo"));
+    ana.rename("swap");
+    bo.rename("ana");
+    ana.rename("bo");
+    ana.managed_by("chief");
+    org.reconcile().await.exits(0);
+    let manager = |name| org.world().entra().manager_of(name);
+    assert_eq!((manager("ana").as_deref(), manager("bo").as_deref()), (Some("chief"), Some("boss")), "by their ids");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reference_may_be_a_number_and_lead_straight_into_entra() {
+    let org = Org::team(["ana", "bo"]).await;
+    org.configure(
+        "[jobs.managers]\nmanager = [ { attribute = \"bossNumber\", is = \"employee_number\" }, \
+         { attribute = \"bossUpn\", is = \"upn\" } ]",
+    );
+    org.world().okta().person("chief").set("employeeNumber", "4711");
+    org.world().okta().person("ana").set("bossNumber", serde_json::json!(4711));
+    org.world().okta().person("bo").set("bossUpn", "CHIEF@corp.example");
+    org.reconcile().await.exits(0);
+    assert_eq!((org.writes(), org.managed_by("chief")), (2, 2));
+}
