@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tracing::warn;
 
 use crate::domain::identity::AccountId;
-use crate::graph::GraphClient;
+use crate::graph::{GraphClient, GraphError, ManagerState};
 use crate::history::changes::{ChangeId, ChangeState, Confirmation};
 use crate::jobs::error::JobError;
 use crate::jobs::managers::Managers;
@@ -50,6 +51,7 @@ pub(super) async fn confirm(
         let mut later = Vec::new();
         let mut noted = Vec::new();
         for ((place, pending), settled) in places.iter().zip(&pending).zip(settled) {
+            let Some(settled) = settled else { continue };
             if !final_look && matches!(settled, Confirmation::Unconfirmed | Confirmation::NotWritten) {
                 later.push(*place);
                 continue;
@@ -105,13 +107,19 @@ pub(super) async fn settle_open(job: &Managers, context: &Context) -> Result<usi
         })
         .collect();
     let settled = look_at(&job.graph, context, &pending).await?;
-    let noted: Vec<(ChangeId, Confirmation)> = pending.iter().map(|pending| pending.row).zip(settled).collect();
+    let noted: Vec<(ChangeId, Confirmation)> =
+        pending.iter().zip(settled).filter_map(|(pending, settled)| Some((pending.row, settled?))).collect();
     context.history.record_confirmations(&noted, context.now()).await?;
     Ok(noted.len())
 }
 
-/// Reads the managers of all pending writes and judges each.
-async fn look_at(graph: &GraphClient, context: &Context, pending: &[Pending]) -> Result<Vec<Confirmation>, JobError> {
+/// Reads the managers of all pending writes and judges each; none for an account that cannot be read just now, whose
+/// row stays open.
+async fn look_at(
+    graph: &GraphClient,
+    context: &Context,
+    pending: &[Pending],
+) -> Result<Vec<Option<Confirmation>>, JobError> {
     let total = pending.len() as u64;
     context.progress.say("changes read back", 0, Some(total));
     let accounts: Vec<AccountId> = pending.iter().map(|pending| pending.account).collect();
@@ -119,7 +127,15 @@ async fn look_at(graph: &GraphClient, context: &Context, pending: &[Pending]) ->
     context.progress.say("changes read back", total, Some(total));
     let mut settled = Vec::with_capacity(pending.len());
     for (pending, (_, state)) in pending.iter().zip(states) {
-        settled.push(judge(pending, manager_of(state?)));
+        settled.push(match state {
+            Ok(ManagerState::Gone) => Some(Confirmation::Overtaken),
+            Ok(state) => Some(judge(pending, manager_of(state))),
+            Err(GraphError::Refused(refusal)) => {
+                warn!("account {} cannot be read back: {refusal}", pending.account);
+                None
+            }
+            Err(error) => return Err(error.into()),
+        });
     }
     Ok(settled)
 }
