@@ -205,3 +205,54 @@ fn refusal(answer: &RawAnswer) -> String {
         None => format!("{}{id}", answer.status),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> RawAnswer {
+        RawAnswer {
+            status,
+            latency: Duration::ZERO,
+            attempts: 1,
+            request_id: Some("r-1".to_owned()),
+            client_request_id: None,
+            content_type: None,
+            body: body.as_bytes().to_vec(),
+            truncated: false,
+            refusal: None,
+            hint: None,
+        }
+    }
+
+    #[test]
+    fn a_tick_is_green_only_for_the_expected_shape() {
+        let cases = [
+            ("/me", 200, r#"{"id":"1"}"#, CallVerdict::Ok),
+            ("/me", 200, "<html>sign in to the network</html>", CallVerdict::WrongShape),
+            ("/me", 200, "{}", CallVerdict::WrongShape),
+            ("/me", 200, "[]", CallVerdict::WrongShape),
+            ("/subscribedSkus", 200, r#"{"value":[]}"#, CallVerdict::Ok),
+            ("/users/$count", 200, "12", CallVerdict::Ok),
+            ("/users/$count", 200, "many", CallVerdict::WrongShape),
+            ("/me", 403, r#"{"error":{"code":"Authorization_RequestDenied"}}"#, CallVerdict::Failed),
+        ];
+        for (path, status, body, verdict) in cases {
+            assert_eq!(judge(path, &answer(status, body)).0, verdict, "{path} {status} {body}");
+        }
+        let (_, problem) = judge("/me", &answer(403, r#"{"error":{"code":"Authorization_RequestDenied"}}"#));
+        assert_eq!(problem.unwrap(), "403 Authorization_RequestDenied, request-id r-1");
+    }
+
+    #[test]
+    fn a_kept_answer_names_nobody() {
+        let body = r#"{"id":"7","displayName":"Ana","mail":"ana@x.example","businessPhones":["+1"],
+                       "aboutMe":"write to ana@x.example","skuPartNumber":"E5","manager":{"userPrincipalName":"bo@x"}}"#;
+        let kept = kept(body.as_bytes()).unwrap();
+        for private in ["Ana", "ana@", "+1", "bo@"] {
+            assert!(!kept.contains(private), "{private} in {kept}");
+        }
+        assert!(kept.contains("\"skuPartNumber\":\"E5\"") && kept.contains("\"id\":\"7\""), "{kept}");
+        assert_eq!(super::kept(b"<html>"), None);
+    }
+}

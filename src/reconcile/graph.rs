@@ -266,6 +266,21 @@ mod tests {
     }
 
     #[test]
+    fn writes_under_way_count_with_both_managers() {
+        // C reports to A. D, B and A are to become managers of C, B and A: in full no cycle, but C's write may be refused.
+        let accounts = accounts(&[("a", ""), ("b", ""), ("c", "a"), ("d", "")]);
+        let at = |name: &str| accounts.find(id(name)).unwrap();
+        let chains = Chains::observed(&accounts);
+        let mut pending = HashMap::from([(at("c"), Some(at("d")))]);
+        assert!(!chains.may_close_cycle(at("b"), at("c"), &pending));
+        pending.insert(at("b"), Some(at("c")));
+        assert!(!chains.closes_cycle(at("a"), at("b")), "as it stands nothing is wrong");
+        assert!(chains.may_close_cycle(at("a"), at("b"), &pending), "but c may keep a");
+        pending.remove(&at("b"));
+        assert!(!chains.may_close_cycle(at("a"), at("b"), &pending));
+    }
+
+    #[test]
     fn every_write_on_a_cycle_is_refused_and_others_are_not() {
         let accounts = accounts(&[("a", ""), ("b", ""), ("c", ""), ("d", "a")]);
         let changes = [("a", "b"), ("b", "c"), ("c", "a"), ("d", "b")].map(|(n, m)| change(&accounts, n, m));

@@ -368,3 +368,38 @@ fn answer(result: &WriteResult) -> Answer {
         WriteResult::Unknown { reason, .. } => Answer::Unknown { message: reason.clone() },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16, code: &str) -> Fate {
+        Fate::Refused { status, code: code.to_owned(), message: String::new(), request_id: None }
+    }
+
+    #[test]
+    fn a_refusal_of_the_moment_is_nobodys_fault() {
+        let cases = [
+            (refused(400, "Request_BadRequest"), true),
+            (refused(403, "Authorization_RequestDenied"), true),
+            (refused(404, "Request_ResourceNotFound"), true),
+            (refused(409, "Request_MultipleObjectsWithSameKeyValue"), true),
+            (refused(409, "Directory_ConcurrencyViolation"), false),
+            (refused(401, "InvalidAuthenticationToken"), false),
+            (refused(429, "TooManyRequests"), false),
+            (refused(503, "serviceNotAvailable"), false),
+        ];
+        for (fate, lasting) in cases {
+            assert_eq!(fate.is_lasting(), lasting, "{fate:?}");
+            assert_eq!(fate.reason() == Some(Reason::Blocked), lasting, "{fate:?}");
+        }
+    }
+
+    #[test]
+    fn a_missing_manager_is_told_from_a_missing_account() {
+        let account: AccountId = "AAAAAAAA-0000-4000-8000-000000000001".parse().unwrap();
+        assert!(names("Resource 'aaaaaaaa-0000-4000-8000-000000000001' does not exist", account));
+        assert!(!names("Resource 'manager' does not exist", account));
+        assert!(!names("Resource 'aaaaaaaa-0000-4000-8000-000000000002' does not exist", account));
+    }
+}

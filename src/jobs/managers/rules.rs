@@ -84,3 +84,36 @@ fn short(text: &str) -> String {
     let hash = digest(&SHA256, text.as_bytes());
     hash.as_ref()[..6].iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(meaning: &str, change: &str, floor: &str) -> Rules {
+        Rules {
+            meaning: meaning.to_owned(),
+            set: "20%, at least 5".to_owned(),
+            change: change.to_owned(),
+            clear: "5%, at least 2".to_owned(),
+            floor: floor.to_owned(),
+        }
+    }
+
+    #[test]
+    fn only_a_new_meaning_or_a_looser_brake_or_floor_needs_a_look() {
+        let before = rules("a", "10%, at least 3", "80%").to_text();
+        let cases = [
+            (rules("a", "10%, at least 3", "80%"), true),
+            (rules("a", "5%, at least 3", "80%"), true),
+            (rules("a", "10%, at least 3", "90%"), true),
+            (rules("b", "10%, at least 3", "80%"), false),
+            (rules("a", "50%, at least 3", "80%"), false),
+            (rules("a", "10%, at least 30", "80%"), false),
+            (rules("a", "10%, at least 3", "10%"), false),
+        ];
+        for (after, fine) in cases {
+            assert_eq!(after.need_no_look_after(&before), fine, "{after:?}");
+        }
+        assert!(!rules("a", "10%", "80%").need_no_look_after("written by nobody"));
+    }
+}
