@@ -1,6 +1,6 @@
 //! Writes that Graph refuses: one of many stops nobody else, and a missing permission parks nobody.
 
-use graphkeeper::sandbox::faults::{Fault, When};
+use graphkeeper::sandbox::faults::{Fault, RetryAfter, When};
 use tokio::task::JoinSet;
 
 use crate::support::{MANAGER, Org, within};
@@ -57,6 +57,25 @@ async fn one_is_refused(status: u16, code: &'static str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_is_turned_away_for_the_moment_parks_nobody_and_is_written_by_a_later_run() {
+    let org = Org::team(["ana", "bo", "cy"]).await;
+    org.moves("ana", "chief");
+    org.moves("bo", "chief");
+    let bo = org.world().entra().account("bo").id();
+    let busy = Fault::Throttle { retry_after: RetryAfter::Seconds(0) };
+    org.graph_fault(&format!("/v1.0/users/{bo}/manager/$ref"), When::Always, busy);
+    let run = org.reconcile().await.exits(3);
+    assert_eq!(
+        (run.fate("ana").as_str(), run.fate("bo").as_str(), run.left("blocked")),
+        ("confirmed", "not_written", 0)
+    );
+    assert_eq!(org.database().await.number("select count(*) from parked").await, 0);
+    org.faults().clear();
+    org.reconcile().await.exits(0);
+    assert_eq!((org.writes(), org.managed_by("chief")), (2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_missing_permission_ends_the_run_names_itself_and_parks_nobody() {
     let org = Org::team_of(25).await;
     for name in 0..25 {
@@ -99,4 +118,19 @@ async fn a_manager_changed_by_somebody_else_after_the_listing_is_not_overwritten
     gate.open();
     let run = run.finish().await.exits(3);
     assert_eq!((run.fate("ana").as_str(), run.left("stale"), org.writes()), ("stale", 1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_somebody_else_overtakes_is_stale_and_not_ours() {
+    let org = Org::team(["ana", "bo", "cy"]).await;
+    org.moves("ana", "chief");
+    let gate = org.hold(crate::support::BATCH, When::Nth(3));
+    let run = org.spawn(&["run", "managers", "--json"]);
+    crate::support::reached(&gate).await;
+    org.world().entra().account("ana").managed_by("cy");
+    gate.open();
+    let run = run.finish().await.exits(3);
+    assert_eq!((run.fate("ana").as_str(), run.left("stale"), org.writes()), ("overtaken", 1, 1));
+    let undone = org.run(&["undo", &run.run_id(), "--yes"]).await;
+    assert_eq!(org.world().entra().manager_of("ana").as_deref(), Some("cy"), "{}", undone.stdout);
 }

@@ -49,7 +49,7 @@ pub(super) enum Fate {
     Confirmed,
     /// Accepted, and the old manager is still there.
     Unconfirmed,
-    /// No answer, and the old manager is still there.
+    /// No answer, and the old manager is still there; or turned away for the moment.
     NotWritten,
     /// Written, or perhaps written, and a third value is there.
     Overtaken,
@@ -243,6 +243,7 @@ impl Applying<'_> {
                 Fate::Accepted(row)
             }
             WriteResult::Unknown { .. } => Fate::Unknown(row),
+            WriteResult::Refused { status, code, .. } if is_for_the_moment(*status, code) => Fate::NotWritten,
             WriteResult::Refused { status: 404, message, .. } if names(message, self.plan.account(change)) => {
                 Fate::Vanished
             }
@@ -305,6 +306,11 @@ impl Applying<'_> {
             client_request_id: write.client_request_id,
         }
     }
+}
+
+/// Whether a refusal is about the moment and not about the person: another run may well succeed.
+fn is_for_the_moment(status: u16, code: &str) -> bool {
+    matches!(status, 401 | 408 | 429 | 503 | 509) || status == 409 && code == "Directory_ConcurrencyViolation"
 }
 
 /// Whether a 404 is about the account itself and not about the manager that it was to get.
