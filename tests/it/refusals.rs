@@ -134,3 +134,22 @@ async fn a_write_that_somebody_else_overtakes_is_stale_and_not_ours() {
     let undone = org.run(&["undo", &run.run_id(), "--yes"]).await;
     assert_eq!(org.world().entra().manager_of("ana").as_deref(), Some("cy"), "{}", undone.stdout);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_account_that_cannot_be_read_again_holds_up_nobody_else() {
+    // Read before the write; or read twice after it, as often as a run looks.
+    for (reads, fate, writes) in [(vec![When::Always], "not_reached", 1), (vec![When::Nth(2); 2], "accepted", 2)] {
+        let org = Org::team(["ana", "bo", "cy"]).await;
+        org.moves("ana", "chief");
+        org.moves("bo", "chief");
+        let bo = org.world().entra().account("bo").id();
+        for when in reads {
+            org.graph_fault(&format!("/v1.0/users/{bo}"), when, Fault::Status { status: 403, html: false });
+        }
+        let run = org.reconcile().await.exits(3);
+        assert_eq!((run.fate("ana").as_str(), run.fate("bo").as_str(), org.writes()), ("confirmed", fate, writes));
+        org.faults().clear();
+        org.reconcile().await.exits(0);
+        assert_eq!((org.writes(), org.managed_by("chief")), (2, 2), "{fate}");
+    }
+}

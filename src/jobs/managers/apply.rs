@@ -4,6 +4,7 @@
 //! that `settle` can judge by reading. A refused change does not stop the others.
 
 use std::collections::VecDeque;
+use std::error::Error;
 
 use jiff::Timestamp;
 use tracing::warn;
@@ -198,12 +199,16 @@ impl Applying<'_> {
             batch.iter().map(|place| self.plan.account(&self.plan.changes[*place])).collect();
         let states = self.job.graph.read_managers(&accounts).await?;
         let mut fit = Vec::with_capacity(batch.len());
-        for (place, (_, state)) in batch.into_iter().zip(states) {
+        for (place, (account, state)) in batch.into_iter().zip(states) {
             let from = self.plan.changes[place].from;
-            match state? {
-                ManagerState::Gone => self.fates[place] = Fate::Vanished,
-                state if manager_of(state) == from => fit.push(place),
-                _ => self.fates[place] = Fate::Stale,
+            match state {
+                Ok(ManagerState::Gone) => self.fates[place] = Fate::Vanished,
+                Ok(state) if manager_of(state) == from => fit.push(place),
+                Ok(_) => self.fates[place] = Fate::Stale,
+                // One account that cannot be read must not hold up the others. It stays as it was: not reached.
+                Err(error) => {
+                    warn!(account.id = %account, error = &error as &dyn Error, "the old manager cannot be read again");
+                }
             }
         }
         Ok(fit)

@@ -1,8 +1,10 @@
 //! Reads writes back once Entra had time to show them. `accepted` and `confirmed` are different words.
 
+use std::error::Error;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tracing::warn;
 
 use crate::domain::identity::AccountId;
 use crate::graph::GraphClient;
@@ -50,12 +52,14 @@ pub(super) async fn confirm(
         let mut later = Vec::new();
         let mut noted = Vec::new();
         for ((place, pending), settled) in places.iter().zip(&pending).zip(settled) {
-            if !final_look && matches!(settled, Confirmation::Unconfirmed | Confirmation::NotWritten) {
-                later.push(*place);
-                continue;
+            match settled {
+                None | Some(Confirmation::Unconfirmed | Confirmation::NotWritten) if !final_look => later.push(*place),
+                None => {} // stays accepted or unknown: the next run looks again
+                Some(settled) => {
+                    noted.push((pending.row, settled));
+                    applied.fates[*place] = fate(settled);
+                }
             }
-            noted.push((pending.row, settled));
-            applied.fates[*place] = fate(settled);
         }
         context.history.record_confirmations(&noted, context.now()).await?;
         since = context.now();
@@ -105,13 +109,19 @@ pub(super) async fn settle_open(job: &Managers, context: &Context) -> Result<usi
         })
         .collect();
     let settled = look_at(&job.graph, context, &pending).await?;
-    let noted: Vec<(ChangeId, Confirmation)> = pending.iter().map(|pending| pending.row).zip(settled).collect();
+    let settled = pending.iter().zip(settled).filter_map(|(pending, settled)| Some((pending.row, settled?)));
+    let noted: Vec<(ChangeId, Confirmation)> = settled.collect();
     context.history.record_confirmations(&noted, context.now()).await?;
     Ok(noted.len())
 }
 
-/// Reads the managers of all pending writes and judges each.
-async fn look_at(graph: &GraphClient, context: &Context, pending: &[Pending]) -> Result<Vec<Confirmation>, JobError> {
+/// Reads the managers of all pending writes and judges each; `None` where one account cannot be read, which must not hold
+/// up the others.
+async fn look_at(
+    graph: &GraphClient,
+    context: &Context,
+    pending: &[Pending],
+) -> Result<Vec<Option<Confirmation>>, JobError> {
     let total = pending.len() as u64;
     context.progress.say("changes read back", 0, Some(total));
     let accounts: Vec<AccountId> = pending.iter().map(|pending| pending.account).collect();
@@ -119,7 +129,13 @@ async fn look_at(graph: &GraphClient, context: &Context, pending: &[Pending]) ->
     context.progress.say("changes read back", total, Some(total));
     let mut settled = Vec::with_capacity(pending.len());
     for (pending, (_, state)) in pending.iter().zip(states) {
-        settled.push(judge(pending, manager_of(state?)));
+        settled.push(match state {
+            Ok(state) => Some(judge(pending, manager_of(state))),
+            Err(error) => {
+                warn!(account.id = %pending.account, error = &error as &dyn Error, "a write cannot be read back yet");
+                None
+            }
+        });
     }
     Ok(settled)
 }
