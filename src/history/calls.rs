@@ -112,6 +112,19 @@ impl History {
         Ok(tx.commit().await?)
     }
 
+    /// When a job last called Graph; `None` when it never did. Signing in is no such call.
+    pub async fn last_call(&self, job: &str) -> Result<Option<Timestamp>, HistoryError> {
+        let at = sqlx::query_scalar!(
+            r#"select call.at as "at!" from run join call on call.run = run.id
+                where run.job = ? and call.service = 'graph'
+                order by run.started_at desc, call.at desc limit 1"#,
+            job
+        )
+        .fetch_optional(&self.reader)
+        .await?;
+        at.map(|at| Row { table: "call", id: job }.time("at", at)).transpose()
+    }
+
     /// The calls of a run, in order.
     pub async fn calls_of_run(&self, run: &RunId) -> Result<Vec<CallRow>, HistoryError> {
         let run = run.as_str();

@@ -444,7 +444,7 @@ impl History {
     }
 
     /// Per account, the value that a job last wrote and how many confirmed writes of it stand in a row: since another
-    /// value was written, and since the person was last released. Writes of an undo never count. Looks at writes at or
+    /// value was written, since the person was last released, and since an undo. Writes of an undo never count. Looks at writes at or
     /// after `since` and returns accounts with `at_least` of them.
     pub async fn confirmed_repeats(
         &self,
@@ -462,6 +462,9 @@ impl History {
                   and change.account in (select account from change where job = ?1 and intent_at >= ?2
                                           group by account having count(*) >= ?3)
                   and change.settled in ('confirmed', 'written') and run.trigger <> 'undo'
+                  and change.id > coalesce((select max(back.id) from change as back join run as undo on undo.id = back.run
+                                             where back.job = change.job and back.account = change.account
+                                               and undo.trigger = 'undo'), 0)
                   and change.intent_at >= coalesce((select max(parked.ended_at) from parked
                                                      where parked.job = change.job and parked.person = change.person
                                                        and parked.ended_as = 'released'), ?2)
@@ -640,12 +643,13 @@ mod tests {
         write(history, &run, intent(1, Some(8), Some(9)), 10, confirmed).await;
         write(history, &run, intent(2, Some(8), Some(9)), 10, confirmed).await;
         write(history, &run, intent(1, Some(8), Some(9)), 20, confirmed).await;
-        write(history, &undo, intent(1, Some(9), Some(8)), 30, confirmed).await;
         assert_eq!(repeats(1).await[&account(1)], Repeats { to: Some(account(9)), confirmed: 2 });
         assert_eq!(repeats(1).await[&account(2)], Repeats { to: Some(account(9)), confirmed: 1 });
         assert_eq!(repeats(2).await.len(), 1);
-        write(history, &run, intent(1, Some(8), Some(9)), 40, None).await;
+        write(history, &run, intent(1, Some(8), Some(9)), 25, None).await;
         assert_eq!(repeats(2).await[&account(1)].confirmed, 2, "not confirmed, not counted");
+        write(history, &undo, intent(1, Some(9), Some(8)), 30, confirmed).await;
+        assert_eq!(repeats(1).await.get(&account(1)), None, "an operator took it back: nobody fights");
         write(history, &run, intent(1, Some(9), Some(7)), 50, confirmed).await;
         assert_eq!(repeats(1).await[&account(1)], Repeats { to: Some(account(7)), confirmed: 1 });
         assert!(history.confirmed_repeats("managers", at(60), 1).await.unwrap().is_empty(), "too long ago");

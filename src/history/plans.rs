@@ -151,6 +151,9 @@ impl TryFrom<PlanRow> for PlanSummary {
     }
 }
 
+/// So many superseded plans of a job keep their changes, to say what differs from the one that replaced them.
+const KEPT_SUPERSEDED: i64 = 10;
+
 impl History {
     /// Stores a plan; plans of the job that waited until now are superseded by it. A plan whose id is known already is
     /// seen again: its changes stay, and it waits again should it have been superseded or approved.
@@ -183,6 +186,16 @@ impl History {
             id,
             at,
             plan.job
+        )
+        .execute(&mut *tx)
+        .await?;
+        // A job that drifts and is never approved makes a plan a run: the changes of old ones are of no use to anybody.
+        sqlx::query!(
+            "delete from plan_change where plan in (select id from plan
+                                                     where job = ? and superseded_by is not null and approved_run is null
+                                                     order by superseded_at desc limit -1 offset ?)",
+            plan.job,
+            KEPT_SUPERSEDED
         )
         .execute(&mut *tx)
         .await?;

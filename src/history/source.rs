@@ -84,6 +84,26 @@ impl History {
         }))
     }
 
+    /// The newest reading that was complete or accepted, however old; `None` when there is none.
+    pub async fn last_believed_reading(&self, job: &str) -> Result<Option<SourceBaseline>, HistoryError> {
+        let row = sqlx::query!(
+            "select people, with_reference, scope, accounts from source_reading
+              where job = ? and (complete = 1 or accepted_at is not null)
+              order by at desc limit 1",
+            job
+        )
+        .fetch_optional(&self.reader)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let at = Row { table: "source_reading", id: job };
+        Ok(Some(SourceBaseline {
+            people: at.number("people", row.people)?,
+            with_reference: at.number("with_reference", row.with_reference)?,
+            scope: row.scope.map(|scope| at.number("scope", scope)).transpose()?,
+            accounts: at.number("accounts", row.accounts)?,
+        }))
+    }
+
     /// Makes the counts of a run the new measure, however small.
     ///
     /// # Errors

@@ -10,7 +10,6 @@ use serde_json::Value;
 use crate::domain::run::Outcome;
 use crate::graph::{GraphClient, GraphError, Identity, RawAnswer};
 use crate::history::calls::Verdict as CallVerdict;
-use crate::history::runs::{Run, RunFilter};
 use crate::jobs::error::{JobError, chain};
 use crate::jobs::report::{Details, Finish};
 use crate::jobs::runner::Context;
@@ -68,11 +67,8 @@ pub(super) async fn run(job: &Keepalive, context: &Context) -> Result<Finish, Jo
 
 /// Calls that come faster than anybody works look like what they are.
 async fn refuse_when_too_soon(job: &Keepalive, context: &Context) -> Result<(), JobError> {
-    let filter = RunFilter { job: Some(context.job.clone()), limit: Some(LOOK_BACK), ..RunFilter::default() };
-    let runs = context.history.list_runs(&filter).await?;
-    let called = |run: &&Run| matches!(run.outcome, Some(Outcome::Succeeded | Outcome::Partial));
-    let Some(last) = runs.iter().find(called) else { return Ok(()) };
-    let passed = context.now().duration_since(last.started_at);
+    let Some(last) = context.history.last_call(&context.job).await? else { return Ok(()) };
+    let passed = context.now().duration_since(last);
     let interval = SignedDuration::try_from(job.min_interval).unwrap_or(SignedDuration::MAX);
     if passed.is_negative() || passed >= interval {
         return Ok(());
@@ -84,9 +80,6 @@ async fn refuse_when_too_soon(job: &Keepalive, context: &Context) -> Result<(), 
         hint: Some("`min_interval` of the job sets the least time between two runs".to_owned()),
     })
 }
-
-/// How many runs back the last calls are looked for: runs that were refused lie between.
-const LOOK_BACK: u32 = 50;
 
 fn interrupted(replies: Vec<Reply>) -> Finish {
     Finish {
@@ -144,7 +137,7 @@ fn reply(path: &str, answer: &RawAnswer, keep: bool) -> Reply {
         client_request_id: answer.client_request_id.clone(),
         verdict,
         problem,
-        body: keep.then(|| String::from_utf8_lossy(&answer.body[..answer.body.len().min(KEPT_BODY)]).into_owned()),
+        body: if keep { kept(&answer.body) } else { None },
     }
 }
 
@@ -168,6 +161,37 @@ fn judge(path: &str, answer: &RawAnswer) -> (CallVerdict, Option<String>) {
 
 fn wrong(what: &str) -> (CallVerdict, Option<String>) {
     (CallVerdict::WrongShape, Some(format!("answered with {what}")))
+}
+
+/// An answer as it is kept: JSON alone, without what names or reaches a person, and not too long.
+fn kept(body: &[u8]) -> Option<String> {
+    let mut value: Value = serde_json::from_slice(body).ok()?;
+    redact(&mut value);
+    let text = value.to_string();
+    (text.len() <= KEPT_BODY).then_some(text)
+}
+
+/// Words in a key whose value is about a person, and words that are not although they look so.
+const PERSONAL: [&str; 8] = ["name", "mail", "phone", "address", "location", "token", "secret", "password"];
+const HARMLESS: [&str; 3] = ["skupartnumber", "serviceplanname", "accountname"];
+
+fn redact(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                let key = key.to_lowercase();
+                let personal = PERSONAL.iter().any(|word| key.contains(word)) && !HARMLESS.contains(&key.as_str());
+                match value {
+                    Value::Null | Value::Object(_) => redact(value),
+                    _ if personal => *value = Value::from("(redacted)"),
+                    _ => redact(value),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(redact),
+        Value::String(text) if text.contains('@') && !text.starts_with("http") => "(redacted)".clone_into(text),
+        _ => {}
+    }
 }
 
 /// Status and vendor's code of a refusal.

@@ -172,9 +172,9 @@ impl Runner {
     }
 
     async fn close(&self, run: &RunId, job: &Job, finish: &Finish, calls: &[Call]) -> Result<(), HistoryError> {
-        if job.keeps_calls() {
-            self.history.record_calls(run, &finish.call_rows(calls)).await?;
-        }
+        // The end is recorded even when the calls cannot be.
+        let kept =
+            if job.keeps_calls() { self.history.record_calls(run, &finish.call_rows(calls)).await } else { Ok(()) };
         self.history
             .close_run(&Closing {
                 run: run.clone(),
@@ -187,6 +187,7 @@ impl Runner {
                 unresolved: finish.unresolved,
             })
             .await
+            .and(kept)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::domain::identity::{AccountId, PersonStatus};
 use crate::domain::index::Index;
 use crate::reconcile::fold::hash_folded;
 use crate::reconcile::fold::same;
-use crate::reconcile::known::Links;
+use crate::reconcile::known::Known;
 use crate::reconcile::policy::{AccountKey, CorrelateRule, Policy};
 
 /// What a search by key came to.
@@ -150,12 +150,16 @@ pub(crate) fn seats(
     keys: &AccountKeys<'_>,
     people: &People,
     policy: &Policy,
-    links: &Links,
+    known: &Known,
 ) -> (Vec<Seat>, Vec<Relinked>) {
     let mut relinked = Vec::new();
     let mut seats = Vec::with_capacity(people.len());
     for (ix, person) in people.iter() {
-        let link = links.get(person.id());
+        let link = known.links.get(person.id());
+        if link.is_some_and(|account| known.missing.contains(&account)) {
+            seats.push(Seat::new(Found::Nothing, Hold::Nothing));
+            continue;
+        }
         let linked = link.and_then(|account| keys.accounts.find(account));
         if let (Some(before), None) = (link, linked) {
             relinked.push(Relinked { person: ix, before, now: None });

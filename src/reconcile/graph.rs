@@ -1,6 +1,6 @@
 //! The managers as a graph: everybody has at most one edge, to the manager. Cycles are found without recursion.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::domain::directory::{AccountIx, Accounts};
 use crate::domain::identity::AccountId;
@@ -60,6 +60,30 @@ impl Chains {
             }
         }
         true
+    }
+
+    /// [`Chains::closes_cycle`] while nobody knows of the `pending` accounts whether they have the manager of the chains or
+    /// the one beside them: whether any mixture would close a cycle.
+    #[must_use]
+    pub fn may_close_cycle(
+        &self,
+        account: AccountIx,
+        manager: AccountIx,
+        pending: &HashMap<AccountIx, Option<AccountIx>>,
+    ) -> bool {
+        if pending.is_empty() {
+            return self.closes_cycle(account, manager);
+        }
+        let mut open = vec![manager];
+        let mut seen = HashSet::from([manager]);
+        while let Some(here) = open.pop() {
+            if here == account {
+                return true;
+            }
+            let other = pending.get(&here).copied().flatten();
+            open.extend(self.manager(here).into_iter().chain(other).filter(|next| seen.insert(*next)));
+        }
+        false
     }
 
     /// Gives the account another manager, or none.

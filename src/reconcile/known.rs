@@ -1,6 +1,6 @@
 //! What history remembers and the plan must heed: links, parked people, and our own writes of late.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::domain::decision::Reason;
 use crate::domain::identity::AccountId;
@@ -89,6 +89,9 @@ pub struct Known {
     /// By Okta id.
     pub parked: HashMap<String, Park>,
     pub own_writes: HashMap<AccountId, OwnWrite>,
+    /// Accounts that exist although the listing lacks them. Their people are left alone, and nobody else's account is
+    /// taken to be theirs.
+    pub missing: HashSet<AccountId>,
 }
 
 #[cfg(test)]

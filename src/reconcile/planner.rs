@@ -42,7 +42,7 @@ impl<'a> Planner<'a> {
     #[must_use]
     pub fn new(input: Input<'a>) -> Self {
         let accounts = AccountKeys::new(input.accounts, input.policy);
-        let (seats, relinked) = seats(&accounts, input.people, input.policy, &input.known.links);
+        let (seats, relinked) = seats(&accounts, input.people, input.policy, input.known);
         let resolver = Resolver::new(input.people, input.policy);
         let excluded = Excluded::new(&input.policy.exclude);
         let meant = Vec::with_capacity(input.people.len());
@@ -309,7 +309,11 @@ impl<'a> Planner<'a> {
         if self.has_left(person.status()) {
             return Err(Reason::ManagerDisabled);
         }
-        let linked = self.input.known.links.get(person.id()).and_then(|account| self.input.accounts.find(account));
+        let link = self.input.known.links.get(person.id());
+        if link.is_some_and(|account| self.input.known.missing.contains(&account)) {
+            return Err(Reason::ManagerHasNoAccount);
+        }
+        let linked = link.and_then(|account| self.input.accounts.find(account));
         let found =
             linked.map_or_else(|| self.accounts.by_rules(&self.input.policy.correlate, people, person), Found::One);
         match found {

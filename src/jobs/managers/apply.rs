@@ -3,8 +3,7 @@
 //! An intent is on disk before its request leaves, and its answer after: a kill or a power cut at any point leaves rows
 //! that `settle` can judge by reading. A refused change does not stop the others.
 
-use std::collections::VecDeque;
-use std::error::Error;
+use std::collections::{HashMap, VecDeque};
 
 use jiff::Timestamp;
 use tracing::warn;
@@ -14,7 +13,7 @@ use crate::domain::decision::Reason;
 use crate::domain::directory::{AccountIx, Accounts, People};
 use crate::domain::identity::AccountId;
 use crate::domain::identity::PersonId;
-use crate::graph::{ManagerState, ManagerTarget, ManagerWrite, WriteResult};
+use crate::graph::{GraphError, ManagerState, ManagerTarget, ManagerWrite, WriteResult};
 use crate::history::changes::{Answer, ChangeId, Confirmation, Intent};
 use crate::jobs::error::JobError;
 use crate::jobs::managers::Managers;
@@ -50,7 +49,7 @@ pub(super) enum Fate {
     Confirmed,
     /// Accepted, and the old manager is still there.
     Unconfirmed,
-    /// No answer, and the old manager is still there; or turned away for the moment.
+    /// No answer, and the old manager is still there.
     NotWritten,
     /// Written, or perhaps written, and a third value is there.
     Overtaken,
@@ -62,14 +61,23 @@ impl Fate {
         matches!(self, Self::Accepted(_) | Self::Confirmed | Self::Unconfirmed | Self::Overtaken)
     }
 
+    /// Whether a refusal is about this person, and not about the moment.
+    pub(super) const fn is_lasting(&self) -> bool {
+        match self {
+            Self::Refused { status, .. } => !matches!(*status, 401 | 408 | 409 | 429 | 500..),
+            _ => false,
+        }
+    }
+
     /// Why the person was left as they were, where that is a reason of its own.
     pub(super) const fn reason(&self) -> Option<Reason> {
         match self {
             Self::Vanished => Some(Reason::Vanished),
             Self::Stale | Self::Overtaken => Some(Reason::Stale),
             Self::ClosesCycle => Some(Reason::ClosesCycle),
-            Self::Refused { .. } => Some(Reason::Blocked),
-            Self::NotReached
+            Self::Refused { .. } if self.is_lasting() => Some(Reason::Blocked),
+            Self::Refused { .. }
+            | Self::NotReached
             | Self::Unknown(_)
             | Self::Accepted(_)
             | Self::Confirmed
@@ -132,6 +140,7 @@ pub(super) async fn apply(job: &Managers, context: &Context, plan: &Plan<'_>) ->
         fates: vec![Fate::NotReached; plan.changes.len()],
         last_write: None,
         sent_before: false,
+        unknown: HashMap::new(),
     };
     let broken = applying.all().await.err();
     if let Some(error) = &broken {
@@ -149,6 +158,8 @@ struct Applying<'a> {
     fates: Vec<Fate>,
     last_write: Option<Timestamp>,
     sent_before: bool,
+    /// Writes without an answer: the account has either manager.
+    unknown: HashMap<AccountIx, Option<AccountIx>>,
 }
 
 impl Applying<'_> {
@@ -166,18 +177,23 @@ impl Applying<'_> {
         Ok(())
     }
 
-    /// The next changes that may travel together. A change that would close a cycle while the others are not yet
-    /// answered waits for the next batch; one that would close it anyway is refused here.
+    /// The next changes that may travel together. Any of them may be refused, so a change that could close a cycle with
+    /// the old or the new manager of another waits for the next batch; one that would close it anyway is refused here.
     fn next_batch(&mut self, queue: &mut VecDeque<usize>) -> Vec<usize> {
         let mut batch = Vec::with_capacity(BATCH);
         let mut waiting = Vec::new();
+        let mut pending = self.unknown.clone();
         while batch.len() < BATCH
             && let Some(place) = queue.pop_front()
         {
             let change = &self.plan.changes[place];
-            let closes = self.manager(change).is_some_and(|to| self.chains.closes_cycle(change.account, to));
+            let to = self.manager(change);
+            let closes = to.is_some_and(|to| self.chains.may_close_cycle(change.account, to, &pending));
             match (closes, batch.is_empty() && waiting.is_empty()) {
-                (false, _) => batch.push(place),
+                (false, _) => {
+                    batch.push(place);
+                    pending.insert(change.account, to);
+                }
                 (true, true) => self.fates[place] = Fate::ClosesCycle,
                 (true, false) => waiting.push(place),
             }
@@ -199,16 +215,13 @@ impl Applying<'_> {
             batch.iter().map(|place| self.plan.account(&self.plan.changes[*place])).collect();
         let states = self.job.graph.read_managers(&accounts).await?;
         let mut fit = Vec::with_capacity(batch.len());
-        for (place, (account, state)) in batch.into_iter().zip(states) {
+        for (place, (_, state)) in batch.into_iter().zip(states) {
             let from = self.plan.changes[place].from;
             match state {
                 Ok(ManagerState::Gone) => self.fates[place] = Fate::Vanished,
                 Ok(state) if manager_of(state) == from => fit.push(place),
                 Ok(_) => self.fates[place] = Fate::Stale,
-                // One account that cannot be read must not hold up the others. It stays as it was: not reached.
-                Err(error) => {
-                    warn!(account.id = %account, error = &error as &dyn Error, "the old manager cannot be read again");
-                }
+                Err(error) => self.fates[place] = unreadable(error)?,
             }
         }
         Ok(fit)
@@ -247,8 +260,10 @@ impl Applying<'_> {
                 self.chains.set(change.account, self.manager(change));
                 Fate::Accepted(row)
             }
-            WriteResult::Unknown { .. } => Fate::Unknown(row),
-            WriteResult::Refused { status, code, .. } if is_for_the_moment(*status, code) => Fate::NotWritten,
+            WriteResult::Unknown { .. } => {
+                self.unknown.insert(change.account, self.manager(change));
+                Fate::Unknown(row)
+            }
             WriteResult::Refused { status: 404, message, .. } if names(message, self.plan.account(change)) => {
                 Fate::Vanished
             }
@@ -262,12 +277,13 @@ impl Applying<'_> {
     }
 
     /// When the first whole batch is refused for want of a permission, so would be all others: nothing more is tried.
+    /// Likewise when a later one is, as after consent was taken back; a single late refusal is about that account.
     fn stop_when_denied(&mut self, batch: &[usize], results: &[WriteResult]) -> Result<(), JobError> {
-        let first = !std::mem::replace(&mut self.sent_before, true);
+        let all_of_us = !std::mem::replace(&mut self.sent_before, true) || batch.len() > 1;
         let denied = results
             .iter()
             .all(|result| matches!(result, WriteResult::Refused { code, .. } if code == "Authorization_RequestDenied"));
-        if !first || !denied {
+        if !all_of_us || !denied {
             return Ok(());
         }
         for place in batch {
@@ -313,9 +329,17 @@ impl Applying<'_> {
     }
 }
 
-/// Whether a refusal is about the moment and not about the person: another run may well succeed.
-fn is_for_the_moment(status: u16, code: &str) -> bool {
-    matches!(status, 401 | 408 | 429 | 503 | 509) || status == 409 && code == "Directory_ConcurrencyViolation"
+/// One account that cannot be read is that account's matter; anything else ends the writing.
+fn unreadable(error: GraphError) -> Result<Fate, JobError> {
+    match error {
+        GraphError::Refused(refusal) => Ok(Fate::Refused {
+            status: refusal.status,
+            code: refusal.code,
+            message: refusal.message,
+            request_id: refusal.request_id,
+        }),
+        other => Err(other.into()),
+    }
 }
 
 /// Whether a 404 is about the account itself and not about the manager that it was to get.

@@ -1,13 +1,12 @@
 //! Reads writes back once Entra had time to show them. `accepted` and `confirmed` are different words.
 
-use std::error::Error;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tracing::warn;
 
 use crate::domain::identity::AccountId;
-use crate::graph::GraphClient;
+use crate::graph::{GraphClient, GraphError, ManagerState};
 use crate::history::changes::{ChangeId, ChangeState, Confirmation};
 use crate::jobs::error::JobError;
 use crate::jobs::managers::Managers;
@@ -52,14 +51,13 @@ pub(super) async fn confirm(
         let mut later = Vec::new();
         let mut noted = Vec::new();
         for ((place, pending), settled) in places.iter().zip(&pending).zip(settled) {
-            match settled {
-                None | Some(Confirmation::Unconfirmed | Confirmation::NotWritten) if !final_look => later.push(*place),
-                None => {} // stays accepted or unknown: the next run looks again
-                Some(settled) => {
-                    noted.push((pending.row, settled));
-                    applied.fates[*place] = fate(settled);
-                }
+            let Some(settled) = settled else { continue };
+            if !final_look && matches!(settled, Confirmation::Unconfirmed | Confirmation::NotWritten) {
+                later.push(*place);
+                continue;
             }
+            noted.push((pending.row, settled));
+            applied.fates[*place] = fate(settled);
         }
         context.history.record_confirmations(&noted, context.now()).await?;
         since = context.now();
@@ -109,14 +107,14 @@ pub(super) async fn settle_open(job: &Managers, context: &Context) -> Result<usi
         })
         .collect();
     let settled = look_at(&job.graph, context, &pending).await?;
-    let settled = pending.iter().zip(settled).filter_map(|(pending, settled)| Some((pending.row, settled?)));
-    let noted: Vec<(ChangeId, Confirmation)> = settled.collect();
+    let noted: Vec<(ChangeId, Confirmation)> =
+        pending.iter().zip(settled).filter_map(|(pending, settled)| Some((pending.row, settled?))).collect();
     context.history.record_confirmations(&noted, context.now()).await?;
     Ok(noted.len())
 }
 
-/// Reads the managers of all pending writes and judges each; `None` where one account cannot be read, which must not hold
-/// up the others.
+/// Reads the managers of all pending writes and judges each; none for an account that cannot be read just now, whose
+/// row stays open.
 async fn look_at(
     graph: &GraphClient,
     context: &Context,
@@ -130,11 +128,13 @@ async fn look_at(
     let mut settled = Vec::with_capacity(pending.len());
     for (pending, (_, state)) in pending.iter().zip(states) {
         settled.push(match state {
+            Ok(ManagerState::Gone) => Some(Confirmation::Overtaken),
             Ok(state) => Some(judge(pending, manager_of(state))),
-            Err(error) => {
-                warn!(account.id = %pending.account, error = &error as &dyn Error, "a write cannot be read back yet");
+            Err(GraphError::Refused(refusal)) => {
+                warn!("account {} cannot be read back: {refusal}", pending.account);
                 None
             }
+            Err(error) => return Err(error.into()),
         });
     }
     Ok(settled)

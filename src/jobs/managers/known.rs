@@ -1,6 +1,6 @@
 //! Gathers what history remembers and the plan must heed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -26,7 +26,9 @@ pub(super) fn consistency_window(confirm_after: Duration) -> SignedDuration {
 }
 
 /// Links, parked people and our own writes, as they bear on this run.
-pub(super) async fn known(job: &Managers, context: &Context) -> Result<Known, JobError> {
+///
+/// `read_at` is when reading began: what was written within the consistency window before that may not show in it.
+pub(super) async fn known(job: &Managers, context: &Context, read_at: Timestamp) -> Result<Known, JobError> {
     let mut links = Vec::new();
     let fingerprint = rules::correlation(&job.policy);
     context.history.load_links(&fingerprint, |person, account| links.push((Box::<str>::from(person), account))).await?;
@@ -40,11 +42,16 @@ pub(super) async fn known(job: &Managers, context: &Context) -> Result<Known, Jo
                 (parked.person.as_str().to_owned(), park)
             })
             .collect(),
-        own_writes: own_writes(job, context).await?,
+        own_writes: own_writes(job, context, read_at).await?,
+        missing: HashSet::new(),
     })
 }
 
-async fn own_writes(job: &Managers, context: &Context) -> Result<HashMap<AccountId, OwnWrite>, JobError> {
+async fn own_writes(
+    job: &Managers,
+    context: &Context,
+    read_at: Timestamp,
+) -> Result<HashMap<AccountId, OwnWrite>, JobError> {
     let now: Timestamp = context.now();
     let repeats = context.history.confirmed_repeats(&context.job, now - FIGHT, FIGHT_FROM).await?;
     let mut writes: HashMap<AccountId, OwnWrite> = repeats
@@ -53,7 +60,7 @@ async fn own_writes(job: &Managers, context: &Context) -> Result<HashMap<Account
             (account, OwnWrite { to: repeats.to, confirmed: repeats.confirmed, ..OwnWrite::default() })
         })
         .collect();
-    let fresh = context.history.recent_writes(&context.job, now - consistency_window(job.confirm_after)).await?;
+    let fresh = context.history.recent_writes(&context.job, read_at - consistency_window(job.confirm_after)).await?;
     for write in fresh {
         let own = writes.entry(write.account).or_default();
         if own.to != write.to {

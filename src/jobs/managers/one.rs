@@ -1,7 +1,6 @@
 //! One person: reads that person, the manager and the chain above, and does for them what a pass would do.
 //!
-//! Counts towards the brake's day, never towards the source baseline. The brake itself does not hold it: somebody asked
-//! for this one write by name.
+//! Counts towards the brake's day, never towards the source baseline.
 
 use std::collections::HashSet;
 
@@ -19,17 +18,20 @@ use crate::jobs::managers::apply;
 use crate::jobs::managers::confirm::{confirm, settle_open};
 use crate::jobs::managers::known::known;
 use crate::jobs::managers::lookup::{expression, search};
+use crate::jobs::managers::pass::DAY;
 use crate::jobs::managers::read::{Sides, columns, push_person};
 use crate::jobs::managers::record::{self, Outcomes};
+use crate::jobs::managers::rules::Rules;
 use crate::jobs::managers::summary::{Done, Summary};
 use crate::jobs::managers::{Managers, ScopeRule, stopped, unless_stopped};
 use crate::jobs::report::Finish;
 use crate::jobs::runner::Context;
 use crate::okta::{Page, User};
+use crate::reconcile::brake::brake;
 use crate::reconcile::completeness::{Counts, Reading};
 use crate::reconcile::known::Known;
 use crate::reconcile::meaning::{meaning, remedy};
-use crate::reconcile::plan::{Input, Lookup, Planner, Scope};
+use crate::reconcile::plan::{Change, Input, Lookup, Planner, Scope};
 
 /// Reconciles the person whom `name` names: a login, an address or an Okta id.
 pub(super) async fn one(job: &Managers, name: &str, context: &Context) -> Result<Finish, JobError> {
@@ -49,13 +51,13 @@ pub(super) async fn one(job: &Managers, name: &str, context: &Context) -> Result
     if reason != Reason::Planned {
         return Ok(left_alone(&sides, reason));
     }
+    if let Some(left) = held_back(job, context, &sides, &changes).await? {
+        return Ok(left);
+    }
     let mut summary = Summary::default();
     let mut tally = crate::domain::decision::Tally { people: 1, in_scope: 1, ..Default::default() };
     for change in &changes {
         tally.planned.add(change.kind);
-    }
-    if job.mode == Mode::Plan {
-        return Ok(summary.planned(&sides, &tally, &changes, None, false));
     }
     let plan = apply::Plan { people: &sides.people, accounts: &sides.accounts, changes: &changes, read_at };
     let mut applied = apply::apply(job, context, &plan).await;
@@ -93,10 +95,53 @@ async fn settle_and_gather(
     context: &Context,
 ) -> Result<(Known, Timestamp, (Sides, People)), JobError> {
     settle_open(job, context).await?;
-    let known = known(job, context).await?;
     let read_at = context.now();
+    let known = known(job, context, read_at).await?;
     let gathered = gather(job, name, &known).await?;
     Ok((known, read_at, gathered))
+}
+
+/// Why a change that is due is not written: the job only plans, its rules wait for a look, or the brake's day is full.
+async fn held_back(
+    job: &Managers,
+    context: &Context,
+    sides: &Sides,
+    changes: &[Change],
+) -> Result<Option<Finish>, JobError> {
+    let why = |reason: &str, why: &str, hint: &str| {
+        let login = sides.people.get(PersonIx(0)).login();
+        let to = changes.first().and_then(|change| record::label(&sides.accounts, change.to));
+        let what = to.map_or_else(|| "cleared".to_owned(), |manager| format!("set to {manager}"));
+        Some(Finish {
+            outcome: Outcome::Partial,
+            reason: Some(reason.to_owned()),
+            message: format!("{login}: the manager would be {what}, but {why}"),
+            hint: Some(hint.to_owned()),
+            unresolved: Some(1),
+            ..Finish::default()
+        })
+    };
+    if job.mode == Mode::Plan {
+        return Ok(why("planned", "the job's mode is plan", "set `mode = \"apply\"`, or approve a plan of the job"));
+    }
+    let rules = Rules::of(job);
+    if let Some(approved) = context.history.approved_rules(&context.job).await?
+        && !rules.need_no_look_after(&approved.fingerprint)
+    {
+        let hint = "`graphkeeper plan` the job and approve the plan first";
+        return Ok(why("rules_changed", "the job's rules changed and wait for a plan to be approved", hint));
+    }
+    let now = context.now();
+    let written = context.history.written_since(&context.job, now - DAY).await?;
+    let baseline = context.history.baseline(&context.job, Timestamp::MIN).await?;
+    let in_scope = baseline.map_or(1, |base| base.scope.unwrap_or(base.people));
+    let braked = brake(changes, &job.brake, in_scope, &written);
+    match braked.holds.first() {
+        Some(hold) => {
+            Ok(why("held", &format!("the brake holds it: {hold}"), "`graphkeeper plan` the job and approve the plan"))
+        }
+        None => Ok(None),
+    }
 }
 
 fn input<'a>(job: &'a Managers, sides: &'a Sides, known: &'a Known) -> Input<'a> {
@@ -149,8 +194,8 @@ async fn gather(job: &Managers, name: &str, known: &Known) -> Result<(Sides, Peo
         search(job, &expression(&references), &mut found).await?;
     }
     let looked_up = split(&mut people, &found, &columns);
+    let scope = scope(job, &person, &mut people).await?;
     let accounts = accounts(job, known, &people, &looked_up).await?;
-    let scope = scope(job, &person).await?;
     let counts = Counts { people: 1, with_reference: 1, scope: None, accounts: accounts.len() as u64 };
     let reading = Reading { counts, accounts_counted: None, missing_canaries: Vec::new() };
     Ok((Sides { people, accounts, scope, reading }, looked_up))
@@ -271,7 +316,7 @@ async fn climb(job: &Managers, listed: &mut Vec<Account>) -> Result<(), JobError
     Ok(())
 }
 
-async fn scope(job: &Managers, person: &User) -> Result<Scope, JobError> {
+async fn scope(job: &Managers, person: &User, people: &mut People) -> Result<Scope, JobError> {
     let inside = match &job.scope {
         ScopeRule::Everyone => return Ok(Scope::Everyone),
         ScopeRule::Search(search) => {
@@ -281,11 +326,26 @@ async fn scope(job: &Managers, person: &User) -> Result<Scope, JobError> {
         ScopeRule::Group(group) => {
             listed(job.okta.list_group_members(group), |user: &User| user.id == person.id).await?
         }
-        ScopeRule::App(app) => {
-            listed(job.okta.list_app_users(app), |user: &crate::okta::AppUser| user.id == person.id).await?
-        }
+        ScopeRule::App(app) => in_app(job, app, &person.id, people).await?,
     };
     Ok(Scope::Only(if inside { HashSet::from([person.id.clone()]) } else { HashSet::new() }))
+}
+
+/// Whether a person has the app; gives everybody at hand the name that the app has for them.
+async fn in_app(job: &Managers, app: &str, me: &str, people: &mut People) -> Result<bool, JobError> {
+    let mut inside = false;
+    let column = people.column("app_username");
+    let mut pages = job.okta.list_app_users(app);
+    while let Some(page) = pages.next().await {
+        let Page::Items(users) = page? else { continue };
+        for user in users {
+            inside |= user.id == me;
+            if let (Some(column), Some(name), Some(ix)) = (column, &user.user_name, people.find(&user.id)) {
+                people.set_value(ix, column, name);
+            }
+        }
+    }
+    Ok(inside)
 }
 
 async fn listed<T>(mut pages: crate::okta::Pages<T>, is: impl Fn(&T) -> bool) -> Result<bool, JobError> {

@@ -12,6 +12,7 @@ use crate::domain::decision::Tally;
 use crate::domain::directory::People;
 use crate::domain::identity::AccountId;
 use crate::domain::run::{Mode, PlanId};
+use crate::graph::{GraphError, ManagerState};
 use crate::history::plans::{PlanOrigin, StoredPlan};
 use crate::history::source::SourceReading;
 use crate::jobs::error::JobError;
@@ -46,7 +47,7 @@ pub(super) enum Purpose {
 const BASELINE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// The brake counts what was written within this time.
-const DAY: SignedDuration = SignedDuration::from_hours(24);
+pub(super) const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Reads, plans, and does what `purpose` asks for.
 pub(super) async fn pass(job: &Managers, purpose: Purpose, context: &Context) -> Result<Finish, JobError> {
@@ -62,9 +63,17 @@ pub(super) async fn pass(job: &Managers, purpose: Purpose, context: &Context) ->
     if let Err(doubts) = believed(job, context, &sides, &mut summary).await? {
         return Ok(summary.incomplete(&context.run, &sides.reading, &doubts));
     }
-    let known = known(job, context).await?;
+    let known = known(job, context, read_at).await?;
     let mut pass = Pass { job, context, read_at, sides, known, summary };
     pass.go(purpose).await
+}
+
+/// The accounts' managers, or whether they are gone, read one by one.
+async fn read_states(
+    job: &Managers,
+    accounts: &[AccountId],
+) -> Result<Vec<(AccountId, Result<ManagerState, GraphError>)>, JobError> {
+    Ok(job.graph.read_managers(accounts).await?)
 }
 
 /// How many open writes were settled, when reading began, and what was read.
@@ -82,7 +91,11 @@ async fn believed(
     summary: &mut Summary,
 ) -> Result<Result<(), Vec<Doubt>>, JobError> {
     let now = context.now();
-    let baseline = context.history.baseline(&context.job, now - BASELINE).await?;
+    let baseline = match context.history.baseline(&context.job, now - BASELINE).await? {
+        // A job that runs rarely is measured by its last reading, however old.
+        None => context.history.last_believed_reading(&context.job).await?,
+        recent => recent,
+    };
     let counts = sides.reading.counts;
     if baseline.is_none() {
         summary.note(format!(
@@ -128,6 +141,8 @@ struct Selection {
     holds: Vec<Hold>,
     /// Of an approved plan, what no longer holds.
     stale: usize,
+    /// The rules under which an approved plan was made.
+    plan_rules: Option<String>,
 }
 
 impl Pass<'_> {
@@ -137,6 +152,7 @@ impl Pass<'_> {
     }
 
     async fn go(&mut self, purpose: Purpose) -> Result<Finish, JobError> {
+        self.look_for_missing().await?;
         let mut planner = Planner::new(self.input());
         let looked_up = self.look_up(&planner).await?;
         let mut plan = planner.plan(&looked_up);
@@ -149,15 +165,23 @@ impl Pass<'_> {
             Purpose::Approve { .. } => false,
         };
         if only_plan {
-            let id = self.store(&rules, &plan.changes, PlanOrigin::Planned).await?;
+            let rehearsal = self.braked(&planner, &mut plan.clone()).await?;
+            let id = self.store(&rules, &plan.changes, &rehearsal.held, PlanOrigin::Planned).await?;
             self.record(&planner, &plan).await?;
-            let mut rehearsal = plan.clone();
-            let holds = self.braked(&planner, &mut rehearsal).await?.holds;
             drop(planner);
-            self.summary.notes(holds.iter().map(|hold| format!("a run would be held: {hold}")).collect());
+            let holds = rehearsal.holds.iter();
+            self.summary
+                .notes(holds.map(|hold| format!("a scheduled run would be held by its brake: {hold}")).collect());
             self.summary.notes(record::relinked(&self.sides.people, &self.sides.accounts, &plan));
             let rules_changed = purpose == Purpose::Scheduled && self.job.mode == Mode::Apply;
-            return Ok(self.summary.planned(&self.sides, &plan.tally, &plan.changes, id, rules_changed));
+            return Ok(self.summary.planned(
+                &self.sides,
+                &plan.tally,
+                &plan.changes,
+                &rehearsal.held,
+                id,
+                rules_changed,
+            ));
         }
         let selection = match &purpose {
             Purpose::Approve { plan: id, max_age } => self.approved(&planner, &plan, id, *max_age).await?,
@@ -165,12 +189,37 @@ impl Pass<'_> {
         };
         drop(planner);
         self.summary.notes(record::relinked(&self.sides.people, &self.sides.accounts, &plan));
-        let held_plan = self.store(&rules, &selection.held, PlanOrigin::Held).await?;
+        let held_plan = self.store(&rules, &selection.held, &selection.held, PlanOrigin::Held).await?;
         if let Purpose::Approve { plan: id, .. } = &purpose {
-            self.note_approval(id, &rules).await?;
+            self.note_approval(id, &rules, selection.plan_rules.as_deref()).await?;
+        }
+        if let Purpose::Approve { plan: id, .. } = &purpose {
+            self.summary.note(format!("carries out plan {id}, approved by {}", self.context.caller));
         }
         let applied = self.write(&selection.now).await;
         self.finish(plan.tally, &selection, held_plan, applied, &looked_up).await
+    }
+
+    /// A remembered account that the listing lacks is gone, or the listing is behind. Only one that is gone may be
+    /// replaced by what the rules find: a wrong link would be remembered for good.
+    async fn look_for_missing(&mut self) -> Result<(), JobError> {
+        let Sides { people, accounts, .. } = &self.sides;
+        let links = people.iter().filter_map(|(_, person)| self.known.links.get(person.id()));
+        let lost: Vec<AccountId> = links.filter(|account| accounts.find(*account).is_none()).collect();
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let states = unless_stopped(&self.context.stop, Box::pin(read_states(self.job, &lost))).await?;
+        for (account, state) in states {
+            if !matches!(state, Ok(ManagerState::Gone)) {
+                self.known.missing.insert(account);
+            }
+        }
+        let missing = self.known.missing.len();
+        if missing > 0 {
+            self.summary.note(format!("{missing} accounts exist but were not listed: their people are left alone"));
+        }
+        Ok(())
     }
 
     /// People behind references that nobody in the listing answers.
@@ -186,12 +235,16 @@ impl Pass<'_> {
         record::parked(self.context, &self.sides, &self.known, plan).await
     }
 
-    /// The operator's word covers the changes, and the rules under which they were planned.
-    async fn note_approval(&self, id: &PlanId, rules: &Rules) -> Result<(), JobError> {
+    /// The operator's word covers the changes, and the rules under which they were planned: today's only if those are
+    /// the same.
+    async fn note_approval(&self, id: &PlanId, rules: &Rules, plan_rules: Option<&str>) -> Result<(), JobError> {
         let Context { history, run, job, caller, .. } = self.context;
         let now = self.context.now();
         history.mark_approved(id, run, caller, now).await?;
-        history.approve_rules(job, &rules.to_text(), now, caller).await?;
+        let text = rules.to_text();
+        if plan_rules == Some(text.as_str()) {
+            history.approve_rules(job, &text, now, caller).await?;
+        }
         Ok(())
     }
 
@@ -218,7 +271,7 @@ impl Pass<'_> {
         let since = self.context.now() - DAY;
         let written = self.context.history.written_since(&self.context.job, since).await?;
         let braked = planner.brake(plan, &self.job.brake, &written);
-        Ok(Selection { now: plan.changes.clone(), held: braked.held, holds: braked.holds, stale: 0 })
+        Ok(Selection { now: plan.changes.clone(), held: braked.held, holds: braked.holds, ..Selection::default() })
     }
 
     /// What of a stored plan is still to be written: same person, same old value, same new value as planned just now.
@@ -241,11 +294,18 @@ impl Pass<'_> {
         let (mut now, _) = chains.lint(accounts, &still);
         chains.order(accounts, &mut now);
         let stale = stored.changes.len() - now.len();
-        Ok(Selection { now, stale, ..Selection::default() })
+        let plan_rules = Some(stored.summary.policy_fingerprint);
+        Ok(Selection { now, stale, plan_rules, ..Selection::default() })
     }
 
     /// Stores changes as a plan. Nothing to store is no plan.
-    async fn store(&self, rules: &Rules, changes: &[Change], origin: PlanOrigin) -> Result<Option<PlanId>, JobError> {
+    async fn store(
+        &self,
+        rules: &Rules,
+        changes: &[Change],
+        held: &[Change],
+        origin: PlanOrigin,
+    ) -> Result<Option<PlanId>, JobError> {
         if changes.is_empty() {
             return Ok(None);
         }
@@ -258,7 +318,7 @@ impl Pass<'_> {
             created_at: context.now(),
             policy_fingerprint: rules.to_text(),
             origin,
-            changes: planned_changes(&self.sides, changes, origin == PlanOrigin::Held),
+            changes: planned_changes(&self.sides, changes, held),
         };
         context.history.store_plan(&plan).await?;
         Ok(Some(id))

@@ -1,5 +1,6 @@
 //! What a run leaves in history about people: decisions, links, stored plans, parked people.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use futures_util::future::BoxFuture;
@@ -117,7 +118,8 @@ pub(super) fn relinked(people: &People, accounts: &Accounts, plan: &Plan) -> Vec
 }
 
 /// Changes as a plan stores them.
-pub(super) fn planned_changes(sides: &Sides, changes: &[Change], held: bool) -> Vec<PlannedChange> {
+pub(super) fn planned_changes(sides: &Sides, changes: &[Change], held: &[Change]) -> Vec<PlannedChange> {
+    let held: HashSet<AccountIx> = held.iter().map(|change| change.account).collect();
     let row = |change: &Change| {
         let person = sides.people.get(change.person);
         let account = sides.accounts.get(change.account);
@@ -131,7 +133,7 @@ pub(super) fn planned_changes(sides: &Sides, changes: &[Change], held: bool) -> 
             from_label: label(&sides.accounts, change.from).unwrap_or_default(),
             to: change.to,
             to_label: label(&sides.accounts, change.to).unwrap_or_default(),
-            held,
+            held: held.contains(&change.account),
         }
     };
     changes.iter().map(row).collect()
@@ -239,6 +241,9 @@ impl Outcomes<'_> {
 
 fn blocked(context: &Context, sides: &Sides, change: &Change, fate: &Fate, now: Timestamp) -> Option<ParkedPerson> {
     let Fate::Refused { status, code, message, request_id } = fate else { return None };
+    if !fate.is_lasting() {
+        return None;
+    }
     let person = sides.people.get(change.person);
     let request_id = request_id.as_deref().unwrap_or("none");
     let error = GraphError::Refused(Box::new(Refusal {
@@ -274,16 +279,16 @@ pub(super) async fn parked(context: &Context, sides: &Sides, known: &Known, plan
     for (ix, person) in sides.people.iter() {
         let verdict = plan.verdict(ix);
         let park = known.parked.get(person.id());
+        let desired = || verdict.manager().map(|manager| sides.accounts.get(manager).id());
         match verdict.reason {
             Reason::Contested if park.is_none_or(|park| park.reason != Reason::Contested) => {
-                let desired = verdict.manager().map(|manager| sides.accounts.get(manager).id());
                 contested.push(ParkedPerson {
                     job: context.job.clone(),
                     person: PersonId::new(person.id()),
                     login: person.login().to_owned(),
                     account: verdict.account().map(|account| sides.accounts.get(account).id()),
                     reason: Reason::Contested,
-                    desired,
+                    desired: desired(),
                     cause: "another writer undid this value twice".to_owned(),
                     remedy: "find who else writes this manager; then `graphkeeper release` this person".to_owned(),
                     since: now,
@@ -291,7 +296,10 @@ pub(super) async fn parked(context: &Context, sides: &Sides, known: &Known, plan
                     run: context.run.clone(),
                 });
             }
-            Reason::Agreed if park.is_some() => settled.push(person.id()),
+            // What an operator undid stays undone while Okta says the same, whatever Entra shows meanwhile.
+            Reason::Agreed if park.is_some_and(|park| park.reason != Reason::Undone || park.desired != desired()) => {
+                settled.push(person.id());
+            }
             _ => {}
         }
     }

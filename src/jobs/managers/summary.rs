@@ -1,8 +1,10 @@
 //! The end of a managers run in words and counts. The first line names what was left unresolved.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use crate::domain::decision::{Kinds, Reason, Tally};
+use crate::domain::directory::AccountIx;
 use crate::domain::run::{Outcome, PlanId, RunId};
 use crate::jobs::error::{JobError, chain};
 use crate::jobs::managers::apply::Fate;
@@ -30,7 +32,7 @@ pub(super) struct Done<'a> {
     pub holds: &'a [Hold],
     /// The plan that waits, if a brake holds something.
     pub held_plan: Option<PlanId>,
-    /// Of an approved plan, what no longer holds.
+    /// What was asked for and no longer holds.
     pub stale: usize,
     /// Why writing or confirming ended early.
     pub broken: Option<JobError>,
@@ -80,20 +82,23 @@ impl Summary {
         sides: &Sides,
         tally: &Tally,
         changes: &[Change],
+        held: &[Change],
         id: Option<PlanId>,
         rules_changed: bool,
     ) -> Finish {
-        let unresolved = unresolved(tally);
+        let unresolved = unresolved(tally) + tally.planned.total();
         let what = match &id {
             None => "nothing to change".to_owned(),
             Some(id) => format!("plan {id}: {}", kinds(&tally.planned)),
         };
-        let lines = changes.iter().map(|change| line(sides, change, "planned", None)).collect();
-        let hold = rules_changed && id.is_some();
+        let would_be_held: HashSet<AccountIx> = held.iter().map(|change| change.account).collect();
+        let state = |change: &Change| if would_be_held.contains(&change.account) { "held" } else { "planned" };
+        let lines = changes.iter().map(|change| line(sides, change, state(change), None)).collect();
+        let waits = rules_changed && id.is_some();
         Finish {
-            outcome: if hold { Outcome::Held } else { Outcome::Planned },
-            reason: hold.then(|| "rules_changed".to_owned()),
-            message: if hold {
+            outcome: if waits { Outcome::Held } else { Outcome::Planned },
+            reason: waits.then(|| "rules_changed".to_owned()),
+            message: if waits {
                 format!(
                     "the job's rules changed, so nothing is written until a plan is approved; {what}; {}",
                     left(tally)
@@ -104,6 +109,18 @@ impl Summary {
             hint: id.as_ref().map(|id| format!("`graphkeeper approve {id}` carries it out")),
             unresolved: Some(unresolved),
             details: self.details(tally.clone(), id, lines),
+        }
+    }
+
+    /// An account that a run wrote to exists, but was not listed.
+    pub(super) fn undo_unread(&mut self, of: &RunId) -> Finish {
+        Finish {
+            outcome: Outcome::SourceIncomplete,
+            reason: Some("source_incomplete".to_owned()),
+            message: format!("nothing was restored of run {of}: the listing of accounts is not complete"),
+            hint: Some("run it again in a few minutes".to_owned()),
+            details: self.details(Tally::default(), None, Vec::new()),
+            ..Finish::default()
         }
     }
 
@@ -125,13 +142,20 @@ impl Summary {
         let outcome = outcome(&done);
         self.notes(done.holds.iter().map(ToString::to_string).collect());
         if done.stale > 0 {
-            self.note(format!("{} changes of the approved plan no longer hold and were left (stale)", done.stale));
+            self.note(format!(
+                "{} changes no longer hold, or would close a cycle by now, and were left (stale)",
+                done.stale
+            ));
         }
         let mut message = written(&tally);
         if !done.held.is_empty() {
             let _ = write!(message, "; held by the brake: {}", kinds(&tally.held));
         }
         let _ = write!(message, "; {}", left(&tally));
+        let waiting = waiting(&done);
+        if waiting > 0 {
+            let _ = write!(message, "; {waiting} other changes are planned and were not part of this");
+        }
         let failures = failures(&done);
         if !failures.is_empty() {
             let _ = write!(message, "; not written: {failures}");
@@ -141,7 +165,7 @@ impl Summary {
         }
         let reason = reason(&done, outcome);
         let hint = hint(&done, outcome);
-        let unresolved = unresolved(&tally) + not_done(&done);
+        let unresolved = unresolved(&tally) + not_done(&done) + waiting;
         let lines = lines(&done);
         Finish {
             outcome,
@@ -214,6 +238,12 @@ fn hint(done: &Done<'_>, outcome: Outcome) -> Option<String> {
         Outcome::Partial => Some("`graphkeeper history show RUN` lists each change with its cause".to_owned()),
         _ => None,
     }
+}
+
+/// Changes of the fresh plan that this run was not asked to make: an approval covers what was seen.
+fn waiting(done: &Done<'_>) -> u64 {
+    let taken = (done.outcomes.changes.len() + done.held.len()) as u64;
+    done.tally.planned.total().saturating_sub(taken)
 }
 
 /// Changes that came to nothing without a reason of their own in the tally.

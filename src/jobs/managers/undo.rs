@@ -2,16 +2,19 @@
 //!
 //! The people are `undone` afterwards: left alone until Okta's value for them changes or they are released.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 
 use crate::domain::decision::{ChangeKind, Reason, Tally};
 use crate::domain::directory::{NewPerson, People};
-use crate::domain::identity::PersonStatus;
+use crate::domain::identity::{AccountId, PersonStatus};
 use crate::domain::run::RunId;
+use crate::graph::{GraphError, ManagerState};
 use crate::history::changes::{Change as Written, ChangeState};
 use crate::history::parked::ParkedPerson;
 use crate::jobs::error::JobError;
-use crate::jobs::managers::apply::{self, Fate};
+use crate::jobs::managers::apply::{self, Fate, manager_of};
 use crate::jobs::managers::confirm::{confirm, settle_open};
 use crate::jobs::managers::read::{Sides, read_accounts_only};
 use crate::jobs::managers::record::{Outcomes, label};
@@ -26,25 +29,34 @@ use crate::reconcile::plan::Change;
 pub(super) async fn undo(job: &Managers, of: &RunId, apply: bool, context: &Context) -> Result<Finish, JobError> {
     let written = written_by(context, of).await?;
     let read = unless_stopped(&context.stop, Box::pin(settle_and_read(job, people(&written), context)));
-    let (read_at, sides) = match read.await {
+    let (read_at, mut sides) = match read.await {
         Err(JobError::Stopped) => return Ok(stopped()),
         other => other?,
     };
     let mut summary = Summary::default();
-    let restore = restorations(&sides, &written, &mut summary);
+    let Believed::Yes(now) = now_of(job, context, &sides, &written).await? else {
+        return Ok(summary.undo_unread(of));
+    };
+    for (account, manager) in &now {
+        if let Some(ix) = sides.accounts.find(*account) {
+            sides.accounts.set_manager(ix, *manager);
+        }
+    }
+    let (restore, left_out) = restorations(&sides, &written, &now, &mut summary);
     let tally = tally(&sides, &restore);
     if !apply {
         return Ok(summary.undo_shown(&sides, &tally, &restore, of));
     }
     let plan = apply::Plan { people: &sides.people, accounts: &sides.accounts, changes: &restore, read_at };
     // On disk before the first write: a kill between the writes and here must not let the next run write again.
+    let parked_before = context.history.load_parked(&context.job, Timestamp::MIN).await?;
     context.history.park(&undone(context, &sides, &restore, of)).await?;
     let mut applied = apply::apply(job, context, &plan).await;
     if let Err(error) = confirm(job, context, &plan, &mut applied).await {
         applied.broken.get_or_insert(error);
     }
     let outcomes = Outcomes { changes: &restore, fates: &applied.fates };
-    let_go(context, &sides, &outcomes).await?;
+    let_go(context, &sides, &outcomes, &parked_before).await?;
     Ok(summary.applied(Done {
         sides: &sides,
         tally,
@@ -52,7 +64,7 @@ pub(super) async fn undo(job: &Managers, of: &RunId, apply: bool, context: &Cont
         held: &[],
         holds: &[],
         held_plan: None,
-        stale: 0,
+        stale: left_out,
         broken: applied.broken,
         stopped: context.stop.is_cancelled(),
     }))
@@ -85,6 +97,39 @@ async fn written_by(context: &Context, of: &RunId) -> Result<Vec<Written>, JobEr
     Ok(written)
 }
 
+/// Whether what was read suffices to say what stands now.
+enum Believed {
+    /// The managers as they are now, of the accounts that still exist.
+    Yes(HashMap<AccountId, Option<AccountId>>),
+    /// An account exists, but the listing lacks it.
+    No,
+}
+
+/// Reads the managers of the accounts in question once more, each by itself: a listing may be older than the run that is
+/// taken back, and one that lacks an account would make it look as if that were gone.
+async fn now_of(job: &Managers, context: &Context, sides: &Sides, written: &[Written]) -> Result<Believed, JobError> {
+    let accounts: Vec<AccountId> = written.iter().map(|change| change.account).collect();
+    let states = unless_stopped(&context.stop, Box::pin(states(job, &accounts))).await?;
+    let mut now = HashMap::with_capacity(states.len());
+    for (account, state) in states {
+        match state? {
+            ManagerState::Gone => {}
+            _ if sides.accounts.find(account).is_none() => return Ok(Believed::No),
+            state => {
+                now.insert(account, manager_of(state));
+            }
+        }
+    }
+    Ok(Believed::Yes(now))
+}
+
+async fn states(
+    job: &Managers,
+    accounts: &[AccountId],
+) -> Result<Vec<(AccountId, Result<ManagerState, GraphError>)>, JobError> {
+    Ok(job.graph.read_managers(accounts).await?)
+}
+
 /// The people of a run's writes, as the journal names them.
 fn people(written: &[Written]) -> People {
     let mut people = People::new(&[]);
@@ -96,14 +141,19 @@ fn people(written: &[Written]) -> People {
     people
 }
 
-/// The writes back, managers before reports, without those that would close a cycle by now.
-fn restorations(sides: &Sides, written: &[Written], summary: &mut Summary) -> Vec<Change> {
+/// The writes back, managers before reports, and how many are left out because they would close a cycle by now.
+fn restorations(
+    sides: &Sides,
+    written: &[Written],
+    now: &HashMap<AccountId, Option<AccountId>>,
+    summary: &mut Summary,
+) -> (Vec<Change>, usize) {
     let mut restore = Vec::with_capacity(written.len());
-    let mut moved_on = 0;
+    let (mut moved_on, mut gone) = (0, 0);
     for change in written {
         let person = sides.people.find(change.person.as_str()).expect("made of the same rows");
-        match sides.accounts.find(change.account) {
-            Some(account) if sides.accounts.get(account).manager() == change.to => {
+        match (now.get(&change.account), sides.accounts.find(change.account)) {
+            (Some(manager), Some(account)) if *manager == change.to => {
                 let kind = match (change.to, change.from) {
                     (_, None) => ChangeKind::Clear,
                     (None, Some(_)) => ChangeKind::Set,
@@ -111,11 +161,15 @@ fn restorations(sides: &Sides, written: &[Written], summary: &mut Summary) -> Ve
                 };
                 restore.push(Change { person, account, kind, from: change.to, to: change.from });
             }
-            _ => moved_on += 1,
+            (Some(_), _) => moved_on += 1,
+            (None, _) => gone += 1,
         }
     }
     if moved_on > 0 {
         summary.note(format!("{moved_on} people are left as they are: their manager is no longer what that run wrote"));
+    }
+    if gone > 0 {
+        summary.note(format!("{gone} accounts that the run wrote to are gone"));
     }
     let chains = Chains::observed(&sides.accounts);
     let (mut kept, refused) = chains.lint(&sides.accounts, &restore);
@@ -125,7 +179,7 @@ fn restorations(sides: &Sides, written: &[Written], summary: &mut Summary) -> Ve
         summary.note(format!("{login} is left as is: {manager} would close a cycle by now"));
     }
     chains.order(&sides.accounts, &mut kept);
-    kept
+    (kept, refused.len())
 }
 
 fn tally(sides: &Sides, restore: &[Change]) -> Tally {
@@ -162,25 +216,37 @@ fn undone(context: &Context, sides: &Sides, restore: &[Change], of: &RunId) -> V
     restore.iter().map(parked).collect()
 }
 
-/// People whose restoration certainly did not happen are not undone.
-async fn let_go(context: &Context, sides: &Sides, outcomes: &Outcomes<'_>) -> Result<(), JobError> {
-    let untouched: Vec<&str> = outcomes
-        .iter()
-        .filter(|(_, fate)| {
-            matches!(
-                fate,
-                Fate::NotReached
-                    | Fate::NotWritten
-                    | Fate::Stale
-                    | Fate::Vanished
-                    | Fate::ClosesCycle
-                    | Fate::Refused { .. }
-            )
-        })
-        .map(|(change, _)| sides.people.get(change.person).id())
-        .collect();
-    if !untouched.is_empty() {
-        context.history.lift(&context.job, &untouched, context.now()).await?;
+/// People whose restoration certainly did not happen are not undone: they are as they were, parked or not.
+async fn let_go(
+    context: &Context,
+    sides: &Sides,
+    outcomes: &Outcomes<'_>,
+    before: &[ParkedPerson],
+) -> Result<(), JobError> {
+    let untouched = |fate: &Fate| {
+        matches!(
+            fate,
+            Fate::NotReached
+                | Fate::NotWritten
+                | Fate::Stale
+                | Fate::Vanished
+                | Fate::ClosesCycle
+                | Fate::Refused { .. }
+        )
+    };
+    let people = outcomes.iter().filter(|(_, fate)| untouched(fate)).map(|(change, _)| sides.people.get(change.person));
+    let (mut parked, mut free) = (Vec::new(), Vec::new());
+    for person in people {
+        match before.iter().find(|parked| parked.person.as_str() == person.id()) {
+            Some(park) => parked.push(park.clone()),
+            None => free.push(person.id()),
+        }
+    }
+    if !parked.is_empty() {
+        context.history.park(&parked).await?;
+    }
+    if !free.is_empty() {
+        context.history.lift(&context.job, &free, context.now()).await?;
     }
     Ok(())
 }
