@@ -62,15 +62,16 @@ impl Fate {
     }
 
     /// Whether a refusal is about this person, and not about the moment.
-    pub(super) const fn is_lasting(&self) -> bool {
+    pub(super) fn is_lasting(&self) -> bool {
         match self {
-            Self::Refused { status, .. } => !matches!(*status, 401 | 408 | 409 | 429 | 500..),
+            Self::Refused { status: 409, code, .. } => code.as_str() != "Directory_ConcurrencyViolation",
+            Self::Refused { status, .. } => !matches!(*status, 401 | 408 | 429 | 500..),
             _ => false,
         }
     }
 
     /// Why the person was left as they were, where that is a reason of its own.
-    pub(super) const fn reason(&self) -> Option<Reason> {
+    pub(super) fn reason(&self) -> Option<Reason> {
         match self {
             Self::Vanished => Some(Reason::Vanished),
             Self::Stale | Self::Overtaken => Some(Reason::Stale),
