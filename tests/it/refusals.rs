@@ -1,6 +1,6 @@
 //! Writes that Graph refuses: one of many stops nobody else, and a missing permission parks nobody.
 
-use graphkeeper::sandbox::faults::{Fault, When};
+use graphkeeper::sandbox::faults::{Fault, RetryAfter, When};
 use tokio::task::JoinSet;
 
 use crate::support::{MANAGER, Org, within};
@@ -12,12 +12,9 @@ fn refuse(status: u16, code: &str) -> Fault {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_refused_write_of_many_is_parked_with_cause_and_remedy_and_the_others_are_written() {
     let mut runs = JoinSet::new();
-    for (status, code) in [
-        (400, "Request_BadRequest"),
-        (403, "Authorization_RequestDenied"),
-        (404, "Request_ResourceNotFound"),
-        (409, "Request_MultipleObjectsWithSameKeyValue"),
-    ] {
+    for (status, code) in
+        [(400, "Request_BadRequest"), (403, "Authorization_RequestDenied"), (404, "Request_ResourceNotFound")]
+    {
         runs.spawn(async move { one_is_refused(status, code).await });
     }
     within("all cases end", runs.join_all()).await;
@@ -54,6 +51,26 @@ async fn one_is_refused(status: u16, code: &'static str) {
     org.shows(&["release", "bo@corp.example"]).await.exits(0);
     org.reconcile().await.exits(0);
     assert_eq!((org.writes(), org.managed_by("chief")), (3, 3), "{code}: tried again once released");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_is_turned_away_for_the_moment_parks_nobody_and_is_written_by_a_later_run() {
+    turned_away(Fault::Throttle { retry_after: RetryAfter::Seconds(0) }).await;
+    turned_away(refuse(409, "Request_MultipleObjectsWithSameKeyValue")).await;
+}
+
+async fn turned_away(fault: Fault) {
+    let org = Org::team(["ana", "bo", "cy"]).await;
+    org.moves("ana", "chief");
+    org.moves("bo", "chief");
+    let bo = org.world().entra().account("bo").id();
+    org.graph_fault(&format!("/v1.0/users/{bo}/manager/$ref"), When::Always, fault);
+    let run = org.reconcile().await.exits(3);
+    assert_eq!((run.fate("ana").as_str(), run.fate("bo").as_str(), run.left("blocked")), ("confirmed", "refused", 0));
+    assert_eq!(org.database().await.number("select count(*) from parked").await, 0);
+    org.faults().clear();
+    org.reconcile().await.exits(0);
+    assert_eq!((org.writes(), org.managed_by("chief")), (2, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,4 +116,39 @@ async fn a_manager_changed_by_somebody_else_after_the_listing_is_not_overwritten
     gate.open();
     let run = run.finish().await.exits(3);
     assert_eq!((run.fate("ana").as_str(), run.left("stale"), org.writes()), ("stale", 1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_somebody_else_overtakes_is_stale_and_not_ours() {
+    let org = Org::team(["ana", "bo", "cy"]).await;
+    org.moves("ana", "chief");
+    let gate = org.hold(crate::support::BATCH, When::Nth(3));
+    let run = org.spawn(&["run", "managers", "--json"]);
+    crate::support::reached(&gate).await;
+    org.world().entra().account("ana").managed_by("cy");
+    gate.open();
+    let run = run.finish().await.exits(3);
+    assert_eq!((run.fate("ana").as_str(), run.left("stale"), org.writes()), ("overtaken", 1, 1));
+    let undone = org.run(&["undo", &run.run_id(), "--yes"]).await;
+    assert_eq!(org.world().entra().manager_of("ana").as_deref(), Some("cy"), "{}", undone.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_account_that_cannot_be_read_again_holds_up_nobody_else() {
+    // Read before the write; or read twice after it, as often as a run looks.
+    for (reads, fate, writes) in [(vec![When::Always], "refused", 1), (vec![When::Nth(2); 2], "accepted", 2)] {
+        let org = Org::team(["ana", "bo", "cy"]).await;
+        org.moves("ana", "chief");
+        org.moves("bo", "chief");
+        let bo = org.world().entra().account("bo").id();
+        for when in reads {
+            org.graph_fault(&format!("/v1.0/users/{bo}"), when, Fault::Status { status: 403, html: false });
+        }
+        let run = org.reconcile().await.exits(3);
+        assert_eq!((run.fate("ana").as_str(), run.fate("bo").as_str(), org.writes()), ("confirmed", fate, writes));
+        org.faults().clear();
+        org.shows(&["release", "bo@corp.example"]).await;
+        org.reconcile().await.exits(0);
+        assert_eq!((org.writes(), org.managed_by("chief")), (2, 2), "{fate}");
+    }
 }
