@@ -12,9 +12,12 @@ fn refuse(status: u16, code: &str) -> Fault {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_refused_write_of_many_is_parked_with_cause_and_remedy_and_the_others_are_written() {
     let mut runs = JoinSet::new();
-    for (status, code) in
-        [(400, "Request_BadRequest"), (403, "Authorization_RequestDenied"), (404, "Request_ResourceNotFound")]
-    {
+    for (status, code) in [
+        (400, "Request_BadRequest"),
+        (403, "Authorization_RequestDenied"),
+        (404, "Request_ResourceNotFound"),
+        (409, "Request_MultipleObjectsWithSameKeyValue"),
+    ] {
         runs.spawn(async move { one_is_refused(status, code).await });
     }
     within("all cases end", runs.join_all()).await;
@@ -55,16 +58,12 @@ async fn one_is_refused(status: u16, code: &'static str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_that_is_turned_away_for_the_moment_parks_nobody_and_is_written_by_a_later_run() {
-    turned_away(Fault::Throttle { retry_after: RetryAfter::Seconds(0) }).await;
-    turned_away(refuse(409, "Request_MultipleObjectsWithSameKeyValue")).await;
-}
-
-async fn turned_away(fault: Fault) {
+    let busy = Fault::Throttle { retry_after: RetryAfter::Seconds(0) };
     let org = Org::team(["ana", "bo", "cy"]).await;
     org.moves("ana", "chief");
     org.moves("bo", "chief");
     let bo = org.world().entra().account("bo").id();
-    org.graph_fault(&format!("/v1.0/users/{bo}/manager/$ref"), When::Always, fault);
+    org.graph_fault(&format!("/v1.0/users/{bo}/manager/$ref"), When::Always, busy);
     let run = org.reconcile().await.exits(3);
     assert_eq!((run.fate("ana").as_str(), run.fate("bo").as_str(), run.left("blocked")), ("confirmed", "refused", 0));
     assert_eq!(org.database().await.number("select count(*) from parked").await, 0);
