@@ -12,7 +12,7 @@ use crate::domain::identity::{AccountId, PersonId};
 use crate::domain::run::RunId;
 use crate::history::error::HistoryError;
 use crate::history::rows::{Row, account_text, stamp};
-use crate::history::{CHUNK, Found, History, Write, after_prefix};
+use crate::history::{Found, History, Write, after_prefix};
 
 /// A run's look at people.
 #[derive(Clone, Copy, Debug)]
@@ -114,6 +114,10 @@ impl Digests {
 /// How many standing decisions are read at a time.
 const PAGE: i64 = 5_000;
 
+/// How many new rows one statement adds. Evidence makes a row about 2 KB, and a statement's rows stand in memory several
+/// times over: as values, as text, and in SQLite's own form of JSON.
+const ROWS: usize = 200;
+
 /// The last full pass before this one: until then decisions that change now are known to have held.
 struct Before {
     run: Option<String>,
@@ -199,7 +203,7 @@ impl History {
                 evidence
             ]));
             recorded.written += 1;
-            if batch.rows.len() >= CHUNK {
+            if batch.rows.len() >= ROWS {
                 batch.write(&mut tx, pass, &before).await?;
             }
         }
