@@ -27,6 +27,19 @@ impl History {
         Ok(())
     }
 
+    /// Forgets links whose account is gone: a rule has to find the person's next one.
+    pub async fn forget_links(&self, fingerprint: &str, people: &[&str]) -> Result<u64, HistoryError> {
+        let people = serde_json::json!(people).to_string();
+        let done = sqlx::query!(
+            "delete from link where fingerprint = ? and person in (select value from json_each(?))",
+            fingerprint,
+            people
+        )
+        .execute(self.writer()?)
+        .await?;
+        Ok(done.rows_affected())
+    }
+
     /// Remembers links, those that are new or lead elsewhere than before. Returns how many rows that were.
     pub async fn save_links<'a>(
         &self,

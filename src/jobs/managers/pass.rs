@@ -192,8 +192,6 @@ impl Pass<'_> {
         let held_plan = self.store(&rules, &selection.held, &selection.held, PlanOrigin::Held).await?;
         if let Purpose::Approve { plan: id, .. } = &purpose {
             self.note_approval(id, &rules, selection.plan_rules.as_deref()).await?;
-        }
-        if let Purpose::Approve { plan: id, .. } = &purpose {
             self.summary.note(format!("carries out plan {id}, approved by {}", self.context.caller));
         }
         let applied = self.write(&selection.now).await;

@@ -90,7 +90,7 @@ fn decision<'a>(
     }
 }
 
-/// Remembers which account is whose.
+/// Remembers which account is whose, and forgets accounts that are gone without a successor.
 pub(super) async fn links(context: &Context, job: &Managers, sides: &Sides, plan: &Plan) -> Result<(), JobError> {
     let Sides { people, accounts, .. } = sides;
     let mut found = Vec::with_capacity(plan.links.len());
@@ -98,6 +98,11 @@ pub(super) async fn links(context: &Context, job: &Managers, sides: &Sides, plan
         found.push((people.get(*person).id(), accounts.get(*account).id()));
     }
     let fingerprint = rules::correlation(&job.policy);
+    let gone = plan.relinked.iter().filter(|link| link.now.is_none());
+    let gone: Vec<&str> = gone.map(|link| people.get(link.person).id()).collect();
+    if !gone.is_empty() {
+        context.history.forget_links(&fingerprint, &gone).await?;
+    }
     context.history.save_links(&context.run, &fingerprint, found.into_iter(), context.now()).await?;
     Ok(())
 }
