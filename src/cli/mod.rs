@@ -65,9 +65,19 @@ fn start_logging(arguments: &Arguments) -> Result<(), telemetry::TelemetryError>
         LogChoice::Text => LogFormat::Text,
         LogChoice::Json => LogFormat::Json,
     };
-    let usual = if matches!(arguments.command, Command::Daemon) { "info" } else { "warn" };
+    let usual = if serves(&arguments.command) { "info" } else { "warn" };
     let wanted = std::env::var("GRAPHKEEPER_LOG").ok();
     telemetry::start(format, wanted.as_deref(), usual)
+}
+
+/// Whether a command goes on until it is stopped, and runs jobs meanwhile.
+const fn serves(command: &Command) -> bool {
+    match command {
+        Command::Daemon => true,
+        #[cfg(feature = "sandbox")]
+        Command::Demo(demo) => !demo.once,
+        _ => false,
+    }
 }
 
 fn dispatch(arguments: &Arguments) -> Result<u8, Failure> {

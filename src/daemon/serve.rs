@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::ledger::Ledger;
 use super::plan::{Entry, disposition};
@@ -176,7 +176,7 @@ where
             told.reason = Some(reason);
             return self.ledger.tell(told);
         }
-        info!(%job, planned_at = %tick.planned_at, %disposition, "{job} begins");
+        debug!(%job, planned_at = %tick.planned_at, %disposition, "the moment of {job} has come");
         self.ledger.tell(told);
         let (run, stop) = (Arc::clone(&self.run), self.stop.clone());
         let firing = Firing { job: job.to_string(), planned_at: tick.planned_at, disposition, stop };
@@ -264,22 +264,12 @@ where
     }
 }
 
-/// One line at the level that the outcome deserves; the run itself has told the details.
+/// The run itself has told how it ended, with the level that its outcome deserves.
 fn log_end(open: &Open, ended: &Ended) {
     let Open { job, planned_at, begun, .. } = open;
     let (outcome, run) = (ended.outcome, ended.run.as_ref().map(tracing::field::display));
     let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    match outcome {
-        Outcome::Succeeded | Outcome::Planned => {
-            info!(%job, run.id = run, %planned_at, %outcome, duration_ms, "{job} {outcome}");
-        }
-        Outcome::Partial | Outcome::Interrupted | Outcome::Busy => {
-            warn!(%job, run.id = run, %planned_at, %outcome, duration_ms, "{job} ended: {outcome}");
-        }
-        Outcome::Held | Outcome::SourceIncomplete | Outcome::Failed | Outcome::TimedOut | Outcome::NeedsHuman => {
-            error!(%job, run.id = run, %planned_at, %outcome, duration_ms, "{job} ended: {outcome}");
-        }
-    }
+    debug!(%job, run.id = run, %planned_at, %outcome, duration_ms, "the moment of {job} is over: {outcome}");
 }
 
 /// What a panic said, as far as it was text.
