@@ -5,13 +5,14 @@ use std::sync::Arc;
 use crate::app::App;
 use crate::cli::args::Global;
 use crate::cli::failure::Failure;
-use crate::cli::{exit, work};
+use crate::cli::{caller, exit, work};
 use crate::clock::SystemClock;
 use crate::config;
 use crate::daemon::{self, Ended, Entry, ExitReason, Firing, Hooks};
 use crate::domain::moment::Moment;
 use crate::domain::run::{Outcome, Trigger};
 use crate::jobs::Task;
+use crate::jobs::lock::{Holder, JobLock, LockError};
 use crate::jobs::progress::Progress;
 use crate::jobs::runner::Order;
 use tracing::error;
@@ -21,7 +22,22 @@ pub(super) async fn run(global: &Global) -> Result<u8, Failure> {
     let signals = daemon::listen().map_err(anyhow::Error::from)?;
     let settings = work::settings(global)?;
     let app = App::open(settings, &config::environment(), Arc::new(SystemClock)).await?;
+    let _alone = alone(&app)?;
     serve(&app, signals).await
+}
+
+/// One service per state directory: a second one would fire every moment again.
+fn alone(app: &App) -> Result<JobLock, Failure> {
+    let holder = Holder { pid: std::process::id(), caller: caller::name(), run: "none".to_owned() };
+    // No job has a dot in its name.
+    JobLock::take(&app.settings.state_directory, "service.daemon", &holder).map_err(|error| match error {
+        LockError::Held { holder, .. } => {
+            let who = holder.map_or_else(|| "another process".to_owned(), |holder| format!("process {}", holder.pid));
+            let state = app.settings.state_directory.display();
+            Failure::new(exit::BUSY, format!("{who} serves the state directory {state} already"), None)
+        }
+        error @ LockError::Unusable { .. } => anyhow::Error::from(error).into(),
+    })
 }
 
 /// Serves `app` until `signals` brings a stop.

@@ -15,7 +15,7 @@ use crate::clock::SystemClock;
 use crate::config;
 use crate::daemon::listen;
 use crate::domain::decision::Kinds;
-use crate::domain::run::Trigger;
+use crate::domain::run::{Outcome, Trigger};
 use crate::jobs::Task;
 use crate::jobs::report::{Details, Report};
 use crate::jobs::runner::Order;
@@ -64,7 +64,12 @@ async fn once(global: &Global, app: &App, tenants: &Sandbox, directory: &Path) -
     let mut reports = Vec::new();
     for job in ORDER {
         let order = Order { trigger: Trigger::Manual, caller: "demo".to_owned(), task: Task::Run };
-        reports.push(work::watched(app, job, order).await?);
+        let done = work::watched(app, job, order).await?;
+        let stopped = done.finish.outcome == Outcome::Interrupted;
+        reports.push(done);
+        if stopped {
+            break;
+        }
     }
     let check = Check::of(&reports, tenants);
     match global.format() {

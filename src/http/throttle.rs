@@ -63,7 +63,7 @@ impl Share {
             return; // too many at once; says nothing about the rate
         }
         let used = seen.limit.saturating_sub(seen.remaining);
-        let ends = now + seen.ends_in;
+        let ends = now + seen.ends_in.min(LONGEST_WINDOW);
         self.window = Some(match self.window {
             // Ends are computed from whole seconds and differ by up to one between answers of one window.
             Some(old) if ends < old.ends + Duration::from_secs(2) => {
@@ -73,6 +73,9 @@ impl Share {
         });
     }
 }
+
+/// Okta's windows last about a minute. A longer one is the fault of a clock, and is not slept through.
+const LONGEST_WINDOW: Duration = Duration::from_mins(2);
 
 /// A budget of writes that refills steadily (Graph: 3,000 in 150 seconds per app and tenant).
 #[derive(Clone, Debug)]

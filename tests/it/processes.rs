@@ -96,6 +96,17 @@ async fn the_service_fires_its_jobs_and_leaves_in_order_when_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_second_service_on_one_state_directory_is_sent_away() {
+    let org = Org::team(["ana", "bo"]).await;
+    let mut first = org.spawn(&["daemon"]);
+    first.says("serving").await;
+    let second = org.spawn(&["daemon"]).finish().await.exits(6);
+    assert!(second.stderr.contains(&format!("process {}", first.pid())), "{}", second.stderr);
+    first.terminate();
+    first.finish().await.exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_moment_that_comes_while_the_job_is_busy_is_an_overlap() {
     let org = Org::team(["ana", "bo"]).await;
     org.configure(EVERY_SECOND);
@@ -104,7 +115,7 @@ async fn a_moment_that_comes_while_the_job_is_busy_is_an_overlap() {
     let first = org.spawn(&["run", "managers"]);
     reached(&gate).await;
     let mut service = org.spawn(&["daemon"]);
-    service.says("managers ended: busy").await;
+    service.says("is being run by process").await;
     service.terminate();
     service.finish().await.exits(0);
     gate.open();
@@ -159,7 +170,7 @@ async fn a_failing_job_does_not_end_the_service() {
     org.okta_fault(crate::support::PEOPLE, When::Next(1), Fault::Status { status: 501, html: false });
     let written = org.hold_answer(BATCH, When::Nth(2));
     let mut service = org.spawn(&["daemon"]);
-    service.says("managers ended: failed").await;
+    service.says("outcome=failed").await;
     reached(&written).await;
     written.open();
     service.terminate();

@@ -235,11 +235,18 @@ impl Applying<'_> {
         let history = &self.context.history;
         let rows = history.record_intents(&self.context.run, &self.context.job, self.context.now(), &intents).await?;
         self.last_write = Some(self.context.now());
+        // From here on the writes may have been made, whatever else fails.
+        for (place, row) in batch.iter().zip(&rows) {
+            self.fates[*place] = Fate::Unknown(*row);
+        }
         let answers = match self.job.graph.write_managers(&writes).await {
             Ok(answers) => answers,
             Err(error) => {
                 let not_written: Vec<_> = rows.iter().map(|row| (*row, Confirmation::NotWritten)).collect();
                 history.record_confirmations(&not_written, self.context.now()).await?;
+                for place in batch {
+                    self.fates[*place] = Fate::NotReached;
+                }
                 return Err(error.into());
             }
         };
@@ -247,10 +254,10 @@ impl Applying<'_> {
         let results: Vec<WriteResult> = answers.into_iter().map(|answer| answer.result).collect();
         let noted: Vec<(ChangeId, Answer)> =
             rows.iter().zip(&results).map(|(row, result)| (*row, answer(result))).collect();
-        history.record_answers(&noted, self.context.now()).await?;
         for ((place, row), result) in batch.iter().zip(rows).zip(&results) {
             self.take_in(*place, row, result);
         }
+        history.record_answers(&noted, self.context.now()).await?;
         self.stop_when_denied(batch, &results)
     }
 
