@@ -47,7 +47,7 @@ pub struct Global {
     /// Short for --output json
     #[arg(long, global = true)]
     pub json: bool,
-    /// How log lines look; their level is set by `GRAPHKEEPER_LOG` (error, warn, info, debug)
+    /// How log lines look; `GRAPHKEEPER_LOG` sets their level (error, warn, info, debug): warn, and info for the daemon
     #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t, env = "GRAPHKEEPER_LOG_FORMAT")]
     pub log: LogChoice,
 }
@@ -83,7 +83,9 @@ pub enum LogChoice {
 pub enum Command {
     /// Show the whole program at work on made-up tenants; nothing to configure
     #[cfg(feature = "sandbox")]
-    #[command(after_help = "Examples:\n  graphkeeper demo --once\n  graphkeeper demo --once --people 10000")]
+    #[command(
+        after_help = "Examples:\n  graphkeeper demo --once\n  graphkeeper demo --once --people 10000\n  GRAPHKEEPER_LOG=info graphkeeper demo   shows every run"
+    )]
     Demo(Demo),
     /// Serve made-up Okta and Entra tenants on loopback, for any client, until Ctrl-C
     #[cfg(feature = "sandbox")]
@@ -100,7 +102,7 @@ pub enum Command {
     /// Show what a job would change, and store that as a plan to approve
     #[command(after_help = "Example:\n  graphkeeper plan managers")]
     Plan(PlanArgs),
-    /// Carry out a stored plan, as far as it still holds
+    /// Carry out a stored or held plan, as far as it still holds
     #[command(after_help = "Example:\n  graphkeeper approve p3kq8w2zd --max-age \"2 hours\"")]
     Approve(Approve),
     /// Give back the managers that a run replaced, where its value still stands
@@ -114,6 +116,7 @@ pub enum Command {
     )]
     Release(Release),
     /// Take a run's smaller counts as the new normal, when people really left
+    #[command(after_help = "Example:\n  graphkeeper accept-source 7f3k")]
     AcceptSource(AcceptSource),
     /// Tell from the history why a person's manager is as it is
     #[command(after_help = "Example:\n  graphkeeper explain ana@example.com")]
@@ -193,7 +196,7 @@ pub struct Run {
     /// Only this person, by Okta login or id
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
-    /// Exit with 3 when anybody was left unresolved
+    /// Exit with 3 instead of 0 when anybody was left unresolved
     #[arg(long)]
     pub strict: bool,
 }
@@ -283,7 +286,7 @@ pub enum HistoryCommand {
         #[arg(long, value_name = "USER")]
         user: Option<String>,
     },
-    /// The requests of one run
+    /// The requests of one licenses or keepalive run; a managers run only counts its own
     Calls {
         /// The run's id, or the beginning of it
         #[arg(value_name = "RUN")]
@@ -294,7 +297,7 @@ pub enum HistoryCommand {
         /// As of this moment [default: the newest]
         #[arg(long, value_name = "WHEN")]
         at: Option<When>,
-        /// What changed between two moments
+        /// What changed between two moments, both later than the first reading
         #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with = "at")]
         diff: Option<Vec<When>>,
     },
