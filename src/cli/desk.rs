@@ -31,7 +31,10 @@ impl Desk {
         let settings = config::load(&global.config, &config::environment())?;
         let history = match app::open_history(&settings).await {
             Ok(history) => Some(history),
-            Err(error) if is_absent(&error) => None,
+            Err(error) if is_absent(&error) => {
+                render::say(&format!("there is no history in {} yet", settings.state_directory.display()));
+                None
+            }
             Err(error) => return Err(error.into()),
         };
         Ok(Self { settings, history, now, format: global.format(), width: render::terminal_width() })

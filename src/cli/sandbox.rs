@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use serde_json::json;
 
 use crate::cli::args::{Global, OutputFormat, SandboxArgs, World};
@@ -84,7 +85,8 @@ pub(super) fn directory(given: Option<&Path>, what: &str) -> Result<PathBuf, Fai
         Some(directory) => std::path::absolute(directory)?,
         None => std::env::temp_dir().join(format!("graphkeeper-{what}-{:08x}", fastrand::u32(..))),
     };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+    made.with_context(|| format!("the directory {} cannot be made", directory.display()))?;
     Ok(directory)
 }
 

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, open_history};
+use crate::app::{App, no_job, open_history};
 use crate::cli::args::{Approve, Global, PlanArgs, Run, Undo};
 use crate::cli::desk::one;
 use crate::cli::failure::Failure;
@@ -18,7 +18,7 @@ use crate::clock::SystemClock;
 use crate::config;
 use crate::config::settings::Settings;
 use crate::daemon::{Signal, listen};
-use crate::domain::run::Trigger;
+use crate::domain::run::{JobKind, Trigger};
 use crate::jobs::Task;
 use crate::jobs::progress::{Progress, Step};
 use crate::jobs::report::Report;
@@ -75,6 +75,7 @@ async fn execute(
     trigger: Trigger,
     strict: bool,
 ) -> Result<u8, Failure> {
+    fits(&settings, job, &task)?;
     let app = App::open(settings, &config::environment(), Arc::new(SystemClock)).await?;
     let order = Order { trigger, caller: caller::name(), task };
     let done = watched(&app, job, order).await;
@@ -82,6 +83,16 @@ async fn execute(
     let done = done?;
     report::print(&done, global.format())?;
     Ok(code(&done, strict))
+}
+
+/// Refuses what the job cannot do before it becomes a run that failed.
+fn fits(settings: &Settings, job: &str, task: &Task) -> Result<(), Failure> {
+    let Some(found) = settings.jobs.get(job) else { return Err(no_job(settings, job).into()) };
+    if *task == Task::Run || found.kind() == JobKind::Managers {
+        return Ok(());
+    }
+    let message = format!("`{job}` is a {} job: only managers jobs plan, and know people", found.kind());
+    Err(Failure::new(exit::USAGE, message, Some(format!("`graphkeeper run {job}` runs it"))))
 }
 
 /// What the process exits with. A strict run is not content with people left unresolved.

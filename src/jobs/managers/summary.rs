@@ -154,7 +154,7 @@ impl Summary {
         let _ = write!(message, "; {}", left(&tally));
         let waiting = waiting(&done);
         if waiting > 0 {
-            let _ = write!(message, "; {waiting} other changes are planned and were not part of this");
+            let _ = write!(message, "; planned and not part of this: {waiting}");
         }
         let failures = failures(&done);
         if !failures.is_empty() {
