@@ -455,16 +455,14 @@ impl History {
         let (since, wanted) = (stamp(since), i64::from(at_least.max(1)));
         // The inner query walks the index alone: most accounts were written once, and are not looked at further.
         let mut rows = sqlx::query!(
-            r#"select change.id as "id!", change.account as "account!", change.to_account as "to_account?"
+            r#"select change.id as "id!", change.account as "account!", change.to_account as "to_account?",
+                      run.trigger = 'undo' as "undo!: bool"
                  from change
                  join run on run.id = change.run
                 where change.job = ?1 and change.intent_at >= ?2
                   and change.account in (select account from change where job = ?1 and intent_at >= ?2
                                           group by account having count(*) >= ?3)
-                  and change.settled in ('confirmed', 'written') and run.trigger <> 'undo'
-                  and change.id > coalesce((select max(back.id) from change as back join run as undo on undo.id = back.run
-                                             where back.job = change.job and back.account = change.account
-                                               and undo.trigger = 'undo'), 0)
+                  and change.settled in ('confirmed', 'written')
                   and change.intent_at >= coalesce((select max(parked.ended_at) from parked
                                                      where parked.job = change.job and parked.person = change.person
                                                        and parked.ended_as = 'released'), ?2)
@@ -480,6 +478,10 @@ impl History {
             let at = Row { table: "change", id: &id };
             let account = at.parse("account", &row.account)?;
             let to = at.maybe("to_account", row.to_account.as_deref())?;
+            if row.undo {
+                repeats.remove(&account);
+                continue;
+            }
             let entry = repeats.entry(account).or_insert(Repeats { to, confirmed: 0 });
             *entry = Repeats { to, confirmed: if entry.to == to { entry.confirmed + 1 } else { 1 } };
         }
