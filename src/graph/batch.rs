@@ -51,7 +51,7 @@ pub(super) struct ItemAnswer {
     id: String,
     pub(super) status: u16,
     #[serde(default)]
-    headers: HashMap<String, Value>,
+    pub(super) headers: HashMap<String, Value>,
     pub(super) body: Option<Value>,
 }
 
@@ -107,19 +107,25 @@ fn batch<'a>(items: &'a [Item], pending: &[usize]) -> Batch<'a> {
 
 impl GraphClient {
     /// Carries out at most [`SIZE`] requests and tries again those that a later moment may help. `writes` says whether
-    /// they count as writes, which are not sent twice when nobody knows what became of them.
+    /// they count as writes, which are not sent twice when nobody knows what became of them; `patience` how long this
+    /// may wait in all, where that is shorter than usual.
     ///
     /// # Errors
     ///
     /// Only when nothing at all was carried out.
-    pub(super) async fn carry_out(&self, items: &[Item], writes: bool) -> Result<Vec<Outcome>, GraphError> {
+    pub(super) async fn carry_out(
+        &self,
+        items: &[Item],
+        writes: bool,
+        patience: Option<Duration>,
+    ) -> Result<Vec<Outcome>, GraphError> {
         debug_assert!(items.len() <= SIZE, "a batch holds 20");
         let mut outcomes: Vec<Outcome> = items.iter().map(|_| Outcome::Unmentioned).collect();
         let mut pending: Vec<usize> = (0..items.len()).collect();
-        let mut course = Course::default();
+        let mut course = Course { patience, ..Course::default() };
         while !pending.is_empty() {
             course.attempt += 1;
-            let round = match self.round(items, &pending, writes).await {
+            let round = match self.round(items, &pending, writes, patience).await {
                 Ok(round) => round,
                 Err(error) if course.attempt == 1 => return Err(error),
                 // What is pending keeps the refusal of the round before, which is as true as ever.
@@ -145,14 +151,20 @@ impl GraphClient {
     }
 
     /// Sends the pending items once.
-    async fn round(&self, items: &[Item], pending: &[usize], writes: bool) -> Result<Round, GraphError> {
+    async fn round(
+        &self,
+        items: &[Item],
+        pending: &[usize],
+        writes: bool,
+        patience: Option<Duration>,
+    ) -> Result<Round, GraphError> {
         let cost = if writes { u32::try_from(pending.len()).expect("at most 20") } else { 0 };
         let repeat = if writes { Repeat::OnlyIfNotExecuted } else { Repeat::Safe };
         let unknown = |reason: String| {
             let outcomes = pending.iter().map(|index| (*index, Outcome::Unknown(reason.clone()))).collect();
             Round { outcomes, batch: None }
         };
-        let answer = match self.post_batch(&batch(items, pending), cost, repeat).await {
+        let answer = match self.post_batch(&batch(items, pending), cost, repeat, patience).await {
             Ok(answer) => answer,
             Err(GraphError::Http(error)) if writes && error.executed() == Executed::Unknown => {
                 return Ok(unknown(chain(&error)));
@@ -196,7 +208,9 @@ impl GraphClient {
         };
         let asked = self.asked_wait(status, &header_map(&answer.headers));
         let failure = Failure::Status(status, asked);
-        match self.backoff().next(course.attempt, course.waited, failure, Repeat::Safe, fastrand::f64()) {
+        let mut backoff = self.backoff();
+        backoff.patience = course.patience.unwrap_or(backoff.patience).min(backoff.patience);
+        match backoff.next(course.attempt, course.waited, failure, Repeat::Safe, fastrand::f64()) {
             Next::Wait(wait) => Some(wait),
             Next::GiveUp(_) => None,
         }
@@ -213,6 +227,7 @@ impl ItemAnswer {
 /// How far a batch has come.
 #[derive(Default)]
 struct Course {
+    patience: Option<Duration>,
     attempt: u32,
     waited: Duration,
     /// An item of this round was refused for its token.

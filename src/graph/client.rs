@@ -122,8 +122,10 @@ impl GraphClient {
         batch: &T,
         writes: u32,
         repeat: Repeat,
+        patience: Option<Duration>,
     ) -> Result<Answer, GraphError> {
         let call = Call::post(Service::Graph, self.at(&["$batch"], &[]), "/$batch", repeat);
+        let call = Call { patience, ..call };
         self.send(Identity::App, call, writes, || Draft::new().json(batch)).await
     }
 }

@@ -2,11 +2,14 @@
 
 use serde::Deserialize;
 use serde_json::json;
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use crate::domain::identity::AccountId;
 use crate::graph::batch::{self, Item, ItemAnswer, Outcome};
 use crate::graph::client::GraphClient;
+use crate::graph::client::header_map;
 use crate::graph::error::{GraphError, Refusal};
 use crate::graph::wire::RawManager;
 use crate::http::Method;
@@ -68,6 +71,8 @@ pub enum WriteResult {
         code: String,
         message: String,
         request_id: Option<String>,
+        /// The wait that was asked for.
+        after: Option<Duration>,
     },
     /// No answer: it may have been written or not. Find out by reading.
     Unknown {
@@ -123,7 +128,7 @@ impl GraphClient {
         let mut states = Vec::with_capacity(accounts.len());
         for part in accounts.chunks(batch::SIZE) {
             let items: Vec<Item> = part.iter().map(|account| read_item(*account)).collect();
-            let outcomes = self.carry_out(&items, false).await?;
+            let outcomes = self.carry_out(&items, false, None).await?;
             let read = part.iter().zip(items.iter().zip(outcomes));
             states.extend(read.map(|(account, (item, outcome))| (*account, state(item, outcome))));
         }
@@ -134,21 +139,51 @@ impl GraphClient {
     ///
     /// `PUT /users/{id}/manager/$ref` replaces whoever held the place, `DELETE` empties it; 204 when done, which means
     /// accepted and not yet readable everywhere. Safe to repeat by item; but a batch whose answer is lost is not sent
-    /// again, its items are [`WriteResult::Unknown`]. Needs `User.ReadWrite.All`.
+    /// again, its items are [`WriteResult::Unknown`]. Items that are throttled are sent again within `patience`. Needs `User.ReadWrite.All`.
     /// Source: <https://learn.microsoft.com/graph/api/user-post-manager>
     ///
     /// # Errors
     ///
     /// Only when nothing was carried out.
-    pub async fn write_managers(&self, writes: &[ManagerWrite]) -> Result<Vec<WriteAnswer>, GraphError> {
+    pub async fn write_managers(
+        &self,
+        writes: &[ManagerWrite],
+        patience: Duration,
+    ) -> Result<Vec<WriteAnswer>, GraphError> {
         let items: Vec<Item> = writes.iter().map(|write| self.write_item(write)).collect();
-        let outcomes = self.carry_out(&items, true).await?;
+        let outcomes = self.carry_out(&items, true, Some(patience)).await?;
         let answers = writes.iter().zip(items.iter().zip(outcomes));
         let judge = |(write, (item, outcome)): (&ManagerWrite, (&Item, Outcome))| WriteAnswer {
             account: write.account,
-            result: result(write, item, outcome),
+            result: self.result(write, item, outcome),
         };
         Ok(answers.map(judge).collect())
+    }
+
+    fn result(&self, write: &ManagerWrite, item: &Item, outcome: Outcome) -> WriteResult {
+        let answer = match outcome {
+            Outcome::Answered(answer) => answer,
+            Outcome::Unknown(reason) => return WriteResult::Unknown { reason, request_id: None },
+            Outcome::Unmentioned => {
+                let reason = "the answer to the batch does not mention it".to_owned();
+                return WriteResult::Unknown { reason, request_id: None };
+            }
+        };
+        if answer.is_success() {
+            return WriteResult::Accepted { request_id: answer.request_id() };
+        }
+        let refusal = answer.refusal(item);
+        if is_already_empty(write, &answer, &refusal) {
+            return WriteResult::Accepted { request_id: refusal.request_id };
+        }
+        if answer.status >= 500 && answer.status != 503 {
+            return WriteResult::Unknown { reason: refusal.to_string(), request_id: refusal.request_id };
+        }
+        let code =
+            refusal.inner_code.clone().filter(|_| refusal.code.is_empty()).unwrap_or_else(|| refusal.code.clone());
+        let after = self.asked_wait(answer.status, &header_map(&answer.headers));
+        let Refusal { status, message, request_id, .. } = refusal;
+        WriteResult::Refused { status, code, message, request_id, after }
     }
 
     fn write_item(&self, write: &ManagerWrite) -> Item {
@@ -195,29 +230,6 @@ fn state(item: &Item, outcome: Outcome) -> Result<ManagerState, GraphError> {
         None => Ok(ManagerState::Nobody),
         Some(manager) => manager.admit().map(ManagerState::Is).map_err(record),
     }
-}
-
-fn result(write: &ManagerWrite, item: &Item, outcome: Outcome) -> WriteResult {
-    let answer = match outcome {
-        Outcome::Answered(answer) => answer,
-        Outcome::Unknown(reason) => return WriteResult::Unknown { reason, request_id: None },
-        Outcome::Unmentioned => {
-            let reason = "the answer to the batch does not mention it".to_owned();
-            return WriteResult::Unknown { reason, request_id: None };
-        }
-    };
-    if answer.is_success() {
-        return WriteResult::Accepted { request_id: answer.request_id() };
-    }
-    let refusal = answer.refusal(item);
-    if is_already_empty(write, &answer, &refusal) {
-        return WriteResult::Accepted { request_id: refusal.request_id };
-    }
-    if answer.status >= 500 && answer.status != 503 {
-        return WriteResult::Unknown { reason: refusal.to_string(), request_id: refusal.request_id };
-    }
-    let code = refusal.inner_code.filter(|_| refusal.code.is_empty()).unwrap_or(refusal.code);
-    WriteResult::Refused { status: refusal.status, code, message: refusal.message, request_id: refusal.request_id }
 }
 
 /// Emptying an empty place may be answered 404, as an account that is gone is; only the latter is named by its id.

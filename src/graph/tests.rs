@@ -1,5 +1,7 @@
 //! The client against servers that play Graph, well and badly.
 
+use std::time::Duration;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -266,7 +268,7 @@ async fn writes_are_put_and_delete_with_the_ids_of_their_intents() {
     let server = serve(|request| batch(request, |_| json!({"status": 204, "headers": {"Request-Id": "r"}}))).await;
     let writes =
         [write(1, ManagerTarget::User(id(9))), write(2, ManagerTarget::Nobody), write(3, ManagerTarget::Object(id(8)))];
-    let answers = graph(&server).write_managers(&writes).await.unwrap();
+    let answers = graph(&server).write_managers(&writes, Duration::from_mins(5)).await.unwrap();
     assert!(answers.iter().all(|a| a.result == WriteResult::Accepted { request_id: Some("r".into()) }));
     let call = calls(&server).remove(0);
     let root = server.url.as_str().trim_end_matches('/');
@@ -302,7 +304,7 @@ async fn only_the_failed_items_are_sent_again() {
     })
     .await;
     let writes: Vec<ManagerWrite> = (0..6).map(|n| write(n, ManagerTarget::User(id(99)))).collect();
-    let answers = graph(&server).write_managers(&writes).await.unwrap();
+    let answers = graph(&server).write_managers(&writes, Duration::from_mins(5)).await.unwrap();
     let sent: Vec<usize> = calls(&server).iter().map(|c| c.json()["requests"].as_array().unwrap().len()).collect();
     assert_eq!(sent, [6, 4, 1]);
     for (n, answer) in answers.iter().enumerate() {
@@ -325,7 +327,7 @@ async fn what_stays_without_an_answer_is_unknown_and_what_is_refused_is_refused(
     })
     .await;
     let writes: Vec<ManagerWrite> = (0..5).map(|n| write(n, ManagerTarget::User(id(99)))).collect();
-    let answers = graph(&server).write_managers(&writes).await.unwrap();
+    let answers = graph(&server).write_managers(&writes, Duration::from_mins(5)).await.unwrap();
     assert!(matches!(&answers[0].result, WriteResult::Unknown { reason, .. } if reason.contains("not mention")));
     assert!(matches!(&answers[1].result, WriteResult::Unknown { request_id: Some(id), .. } if id == "r5"));
     assert!(answers[2].result.is_mastered_elsewhere());
@@ -347,7 +349,7 @@ async fn emptying_an_empty_place_is_success_and_a_missing_account_is_not() {
     .await;
     let writes =
         [write(1, ManagerTarget::Nobody), write(2, ManagerTarget::Nobody), write(3, ManagerTarget::User(id(4)))];
-    let answers = graph(&server).write_managers(&writes).await.unwrap();
+    let answers = graph(&server).write_managers(&writes, Duration::from_mins(5)).await.unwrap();
     assert!(matches!(answers[0].result, WriteResult::Accepted { .. }));
     assert!(matches!(answers[1].result, WriteResult::Refused { status: 404, .. }));
     assert!(matches!(answers[2].result, WriteResult::Refused { status: 404, .. }));
@@ -360,7 +362,8 @@ async fn a_batch_of_writes_whose_answer_is_lost_is_sent_once() {
     {
         let reply = bad.clone();
         let server = serve(move |_| reply.clone()).await;
-        let answers = graph(&server).write_managers(&[write(1, ManagerTarget::Nobody)]).await.unwrap();
+        let answers =
+            graph(&server).write_managers(&[write(1, ManagerTarget::Nobody)], Duration::from_mins(5)).await.unwrap();
         assert!(matches!(answers[0].result, WriteResult::Unknown { .. }), "{bad:?}: {answers:?}");
         assert_eq!(calls(&server).len(), 1, "{bad:?}");
     }
@@ -369,9 +372,10 @@ async fn a_batch_of_writes_whose_answer_is_lost_is_sent_once() {
 #[tokio::test]
 async fn a_batch_that_was_turned_away_changed_nothing_and_says_so() {
     let server = serve(|_| refusal(400, "BadRequest", "malformed")).await;
-    assert!(graph(&server).write_managers(&[write(1, ManagerTarget::Nobody)]).await.is_err());
+    assert!(graph(&server).write_managers(&[write(1, ManagerTarget::Nobody)], Duration::from_mins(5)).await.is_err());
     let server = serve(|_| Reply::json(429, "{}").with("retry-after", 3600)).await;
-    let error = graph(&server).write_managers(&[write(1, ManagerTarget::Nobody)]).await.unwrap_err();
+    let error =
+        graph(&server).write_managers(&[write(1, ManagerTarget::Nobody)], Duration::from_mins(5)).await.unwrap_err();
     assert!(error.to_string().contains("come back in 3600 seconds"), "{error}");
 }
 
@@ -391,7 +395,7 @@ async fn a_batch_whose_token_has_ended_is_sent_again_with_a_fresh_one() {
     })
     .await;
     let writes = [write(1, ManagerTarget::Nobody), write(2, ManagerTarget::Nobody)];
-    let answers = graph(&server).write_managers(&writes).await.unwrap();
+    let answers = graph(&server).write_managers(&writes, Duration::from_mins(5)).await.unwrap();
     assert!(answers.iter().all(|answer| matches!(answer.result, WriteResult::Accepted { .. })), "{answers:?}");
     let sent: Vec<usize> = calls(&server).iter().map(|c| c.json()["requests"].as_array().unwrap().len()).collect();
     assert_eq!(sent, [2, 2, 1]);

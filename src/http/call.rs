@@ -38,6 +38,8 @@ pub struct Call<'a> {
     pub pace: Option<(&'a Gate, u32)>,
     /// Bytes of body, after decompression, beyond which reading stops.
     pub max_body: usize,
+    /// How long this request may wait between its attempts, where that is shorter than the client's own patience.
+    pub patience: Option<Duration>,
 }
 
 /// 64 MiB: a page of 999 accounts with long address lists has two or three.
@@ -56,6 +58,7 @@ impl<'a> Call<'a> {
             json: true,
             pace: None,
             max_body: MAX_BODY,
+            patience: None,
         }
     }
 

@@ -90,7 +90,8 @@ impl Client {
         F: Future<Output = Result<Draft, E>> + Send,
     {
         let mut journey = Journey::begin(call, self.inner.clock.now());
-        let backoff = self.backoff();
+        let mut backoff = self.backoff();
+        backoff.patience = call.patience.unwrap_or(backoff.patience).min(backoff.patience);
         loop {
             journey.attempts += 1;
             let pass = match call.pace {

@@ -20,6 +20,9 @@ pub enum JobError {
     /// Graph refused the whole first batch of writes: the application lacks the permission to write.
     #[error("Microsoft Graph refuses every write: Authorization_RequestDenied (request-id {request_id})")]
     WritesDenied { request_id: String },
+    /// Graph asked for a longer wait than a run has.
+    #[error("Microsoft Graph turns writes away and asks to come back in {seconds} seconds")]
+    Throttled { seconds: u64 },
     /// The run was stopped before it wrote anything.
     #[error("stopped")]
     Stopped,
@@ -35,7 +38,9 @@ impl JobError {
         let class = match self {
             Self::Okta(error) => error.class(),
             Self::Graph(error) => error.class(),
-            Self::History(_) | Self::WritesDenied { .. } | Self::Refused { .. } => Class::Retry,
+            Self::History(_) | Self::WritesDenied { .. } | Self::Throttled { .. } | Self::Refused { .. } => {
+                Class::Retry
+            }
             Self::Stopped => return Outcome::Interrupted,
         };
         if class == Class::NeedsHuman { Outcome::NeedsHuman } else { Outcome::Failed }
@@ -58,6 +63,7 @@ impl JobError {
             Self::Graph(_) => "graph_unreachable".to_owned(),
             Self::History(_) => "history_unusable".to_owned(),
             Self::WritesDenied { .. } => "Authorization_RequestDenied".to_owned(),
+            Self::Throttled { .. } => "throttled".to_owned(),
             Self::Stopped => "stopped".to_owned(),
             Self::Refused { reason, .. } => (*reason).to_owned(),
         }
@@ -75,6 +81,7 @@ impl JobError {
                  effect with the next access token"
                     .to_owned(),
             ),
+            Self::Throttled { .. } => Some("the next run goes on; other programs may be using up the tenant's limit".to_owned()),
             Self::Stopped => None,
             Self::Refused { hint, .. } => hint.clone(),
         }

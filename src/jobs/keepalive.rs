@@ -54,7 +54,12 @@ pub(super) async fn run(job: &Keepalive, context: &Context) -> Result<Finish, Jo
         if context.stop.is_cancelled() {
             return Ok(interrupted(replies));
         }
-        match job.graph.get_raw(path, Identity::User).await {
+        let asked = tokio::select! {
+            biased;
+            () = context.stop.cancelled() => return Ok(interrupted(replies)),
+            asked = job.graph.get_raw(path, Identity::User) => asked,
+        };
+        match asked {
             Ok(answer) => replies.push(reply(path, &answer, job.save_bodies)),
             Err(error @ (GraphError::Auth(_) | GraphError::NoIdentity(_))) => {
                 return Ok(Finish::from_error(&JobError::Graph(error), Details::Keepalive(replies)));

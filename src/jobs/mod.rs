@@ -17,7 +17,7 @@ use std::time::Duration;
 use crate::domain::run::{JobKind, PlanId, RunId};
 use crate::jobs::error::JobError;
 use crate::jobs::report::{Details, Finish};
-use crate::jobs::runner::Context;
+use crate::jobs::runner::{Context, unless_stopped};
 
 /// A job as configured: its name, its time limit, its work.
 #[derive(Debug)]
@@ -70,7 +70,9 @@ impl Job {
     pub(crate) async fn work(&self, task: Task, context: Context) -> Finish {
         let done = match (&self.work, task) {
             (Work::Managers(job), task) => managers::run(job, task, &context).await,
-            (Work::Licenses(job), Task::Run) => licenses::run(job, &context).await,
+            (Work::Licenses(job), Task::Run) => {
+                unless_stopped(&context.stop, Box::pin(licenses::run(job, &context))).await
+            }
             (Work::Keepalive(job), Task::Run) => keepalive::run(job, &context).await,
             (_, task) => Err(unfit(&self.name, &task)),
         };

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span, warn};
@@ -17,6 +18,7 @@ use crate::history::History;
 use crate::history::error::HistoryError;
 use crate::history::runs::{Closing, NewRun};
 use crate::http::calls::{CALLS, Call, CallLog};
+use crate::jobs::error::JobError;
 use crate::jobs::lock::{Holder, JobLock, LockError};
 use crate::jobs::progress::Progress;
 use crate::jobs::report::{Finish, Report};
@@ -197,6 +199,7 @@ async fn guarded(job: Arc<Job>, task: Task, context: Context, calls: CallLog) ->
     let stop = context.stop.clone();
     let work = CALLS.scope(calls, async move { job.work(task, context).await });
     let mut handle = tokio::spawn(work.in_current_span());
+    let _bound = EndWithMe(handle.abort_handle());
     match tokio::time::timeout(limit, &mut handle).await {
         Ok(Ok(finish)) => finish,
         Ok(Err(join)) => panicked(join),
@@ -211,6 +214,27 @@ async fn guarded(job: Arc<Job>, task: Task, context: Context, calls: CallLog) ->
             };
             Finish::timed_out(limit, counted)
         }
+    }
+}
+
+/// Waits for `reading`, or for the stop. Reading has no effect that must be finished.
+pub(super) async fn unless_stopped<T>(
+    stop: &CancellationToken,
+    reading: BoxFuture<'_, Result<T, JobError>>,
+) -> Result<T, JobError> {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Err(JobError::Stopped),
+        read = reading => read,
+    }
+}
+
+/// Ends a task when whoever waits for it goes away: nothing works on behind a lock that was given back.
+struct EndWithMe(tokio::task::AbortHandle);
+
+impl Drop for EndWithMe {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -73,12 +73,34 @@ async fn a_service_that_fails_for_a_moment_is_asked_again() {
                 let order = graphkeeper::sandbox::faults::Order::new(service, path, fault.clone());
                 org.faults().order(order.when(When::Next(2)));
                 let run = org.reconcile().await;
-                assert_eq!(run.code, Some(0), "{path} {fault:?}: {}{}", run.stdout, run.stderr);
+                // A write that ends in 500 or 504 may have been made: it is settled by reading, and the next run writes it.
+                let in_doubt = path == MANAGER && !matches!(fault, Fault::Status { status: 503, .. });
+                let code = if in_doubt { 3 } else { 0 };
+                assert_eq!(run.code, Some(code), "{path} {fault:?}: {}{}", run.stdout, run.stderr);
+                if in_doubt {
+                    org.faults().clear();
+                    org.reconcile().await.exits(0);
+                }
                 assert_eq!(org.writes(), 1, "{path} {fault:?}");
             });
         }
     }
     within("all cases end", runs.join_all()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_writes_while_we_wait_to_be_let_in_is_not_overwritten() {
+    let mut org = Org::team(["ana", "bo", "cy"]).await;
+    org.env.push(("GRAPHKEEPER_LOG".to_owned(), "info".to_owned()));
+    org.moves("ana", "bo");
+    let fault = Fault::Throttle { retry_after: RetryAfter::Seconds(3) };
+    org.faults().order(graphkeeper::sandbox::faults::Order::new(Service::Graph, MANAGER, fault).once());
+    let mut run = org.spawn(&["run", "managers", "--json"]);
+    run.says("put off").await;
+    org.world().entra().account("ana").managed_by("cy");
+    let done = run.finish().await.exits(3);
+    assert_eq!(org.world().entra().manager_of("ana").as_deref(), Some("cy"), "the other administrator's word stands");
+    assert_eq!(done.json()["details"]["managers"]["changes"][0]["state"], "stale");
 }
 
 #[tokio::test(flavor = "multi_thread")]

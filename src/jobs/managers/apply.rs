@@ -3,10 +3,11 @@
 //! An intent is on disk before its request leaves, and its answer after: a kill or a power cut at any point leaves rows
 //! that `settle` can judge by reading. A refused change does not stop the others.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::Duration;
 
 use jiff::Timestamp;
-use tracing::warn;
+use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::domain::decision::Reason;
@@ -15,10 +16,12 @@ use crate::domain::identity::AccountId;
 use crate::domain::identity::PersonId;
 use crate::graph::{GraphError, ManagerState, ManagerTarget, ManagerWrite, WriteResult};
 use crate::history::changes::{Answer, ChangeId, Confirmation, Intent};
+use crate::http::Executed;
 use crate::jobs::error::JobError;
 use crate::jobs::managers::Managers;
+use crate::jobs::managers::pass::read_states;
 use crate::jobs::managers::record::label;
-use crate::jobs::runner::Context;
+use crate::jobs::runner::{Context, unless_stopped};
 use crate::reconcile::graph::Chains;
 use crate::reconcile::plan::Change;
 
@@ -142,6 +145,9 @@ pub(super) async fn apply(job: &Managers, context: &Context, plan: &Plan<'_>) ->
         last_write: None,
         sent_before: false,
         unknown: HashMap::new(),
+        recheck: HashSet::new(),
+        waited: Duration::ZERO,
+        fruitless: 0,
     };
     let broken = applying.all().await.err();
     if let Some(error) = &broken {
@@ -161,7 +167,21 @@ struct Applying<'a> {
     sent_before: bool,
     /// Writes without an answer: the account has either manager.
     unknown: HashMap<AccountIx, Option<AccountIx>>,
+    /// Changes that waited: what was observed of them may have become old meanwhile.
+    recheck: HashSet<usize>,
+    /// How long, and how often in a row, nothing was accepted.
+    waited: Duration,
+    fruitless: u32,
 }
+
+/// How long a run waits for Graph to accept anything at all.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// How often in a row a run is turned away before it leaves the rest to the next one.
+const MOST_TRIES: u32 = 20;
+
+/// The first wait when Graph names none; it doubles from there.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
 
 impl Applying<'_> {
     async fn all(&mut self) -> Result<(), JobError> {
@@ -171,7 +191,8 @@ impl Applying<'_> {
             let batch = self.next_batch(&mut queue);
             let batch = self.checked(batch).await?;
             if !batch.is_empty() {
-                self.send(&batch).await?;
+                let later = self.send(&batch).await?;
+                self.put_off(later, &mut queue).await?;
             }
             self.context.progress.say("changes written", (total - queue.len()) as u64, Some(total as u64));
         }
@@ -205,16 +226,45 @@ impl Applying<'_> {
         batch
     }
 
+    /// Waits as long as Graph asks, and puts what it turned away back at the head of the queue. Others may write
+    /// meanwhile, so the old values are read again before it is sent again.
+    async fn put_off(&mut self, later: Later, queue: &mut VecDeque<usize>) -> Result<(), JobError> {
+        if later.places.is_empty() {
+            (self.waited, self.fruitless) = (Duration::ZERO, 0);
+            return Ok(());
+        }
+        self.fruitless += 1;
+        let own = FIRST_WAIT.saturating_mul(1 << self.fruitless.min(7)).mul_f64(1.0 - fastrand::f64() / 2.0);
+        let wait = later.after.unwrap_or(own);
+        if self.waited + wait > PATIENCE || self.fruitless > MOST_TRIES {
+            return Err(JobError::Throttled { seconds: wait.as_secs() });
+        }
+        info!(changes = later.places.len(), seconds = wait.as_secs_f64(), "changes are put off as Graph asks");
+        tokio::select! {
+            () = self.context.stop.cancelled() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+        self.waited += wait;
+        for place in later.places.into_iter().rev() {
+            self.recheck.insert(place);
+            queue.push_front(place);
+        }
+        Ok(())
+    }
+
     /// Reads old values again when the plan has aged, and drops what is no longer as the plan saw it.
     async fn checked(&mut self, batch: Vec<usize>) -> Result<Vec<usize>, JobError> {
         let age = self.context.now().duration_since(self.plan.read_at);
         let limit = jiff::SignedDuration::try_from(self.job.check_after).unwrap_or(jiff::SignedDuration::MAX);
-        if batch.is_empty() || age < limit {
+        // A clock that was set back makes ages negative, and says nothing.
+        let fresh = !age.is_negative() && age < limit && !batch.iter().any(|place| self.recheck.contains(place));
+        if batch.is_empty() || fresh {
             return Ok(batch);
         }
         let accounts: Vec<AccountId> =
             batch.iter().map(|place| self.plan.account(&self.plan.changes[*place])).collect();
-        let states = self.job.graph.read_managers(&accounts).await?;
+        let read = Box::pin(read_states(self.job, &accounts));
+        let states = unless_stopped(&self.context.stop, read).await?;
         let mut fit = Vec::with_capacity(batch.len());
         for (place, (_, state)) in batch.into_iter().zip(states) {
             let from = self.plan.changes[place].from;
@@ -228,8 +278,8 @@ impl Applying<'_> {
         Ok(fit)
     }
 
-    /// Notes the intents, sends them, notes the answers.
-    async fn send(&mut self, batch: &[usize]) -> Result<(), JobError> {
+    /// Notes the intents, sends them, notes the answers. Returns what Graph turned away for now.
+    async fn send(&mut self, batch: &[usize]) -> Result<Later, JobError> {
         let writes: Vec<ManagerWrite> = batch.iter().map(|place| self.write(*place)).collect();
         let intents: Vec<Intent> = batch.iter().zip(&writes).map(|(place, write)| self.intent(*place, write)).collect();
         let history = &self.context.history;
@@ -239,7 +289,8 @@ impl Applying<'_> {
         for (place, row) in batch.iter().zip(&rows) {
             self.fates[*place] = Fate::Unknown(*row);
         }
-        let answers = match self.job.graph.write_managers(&writes).await {
+        // No waiting in there: nothing is sent again before it was looked at again.
+        let answers = match self.job.graph.write_managers(&writes, Duration::ZERO).await {
             Ok(answers) => answers,
             Err(error) => {
                 let not_written: Vec<_> = rows.iter().map(|row| (*row, Confirmation::NotWritten)).collect();
@@ -247,7 +298,7 @@ impl Applying<'_> {
                 for place in batch {
                     self.fates[*place] = Fate::NotReached;
                 }
-                return Err(error.into());
+                return turned_away(batch, error);
             }
         };
         self.last_write = Some(self.context.now());
@@ -258,7 +309,26 @@ impl Applying<'_> {
             self.take_in(*place, row, result);
         }
         history.record_answers(&noted, self.context.now()).await?;
-        self.stop_when_denied(batch, &results)
+        self.stop_when_denied(batch, &results)?;
+        Ok(self.later(batch, &results))
+    }
+
+    /// What of a batch a later moment may help. A batch of which something was accepted is a sign of life.
+    fn later(&mut self, batch: &[usize], results: &[WriteResult]) -> Later {
+        if results.iter().any(|result| matches!(result, WriteResult::Accepted { .. })) {
+            (self.waited, self.fruitless) = (Duration::ZERO, 0);
+        }
+        let mut later = Later::default();
+        for (place, result) in batch.iter().zip(results) {
+            if let WriteResult::Refused { after, .. } = result
+                && !self.fates[*place].is_lasting()
+                && matches!(self.fates[*place], Fate::Refused { .. })
+            {
+                later.places.push(*place);
+                later.after = later.after.max(*after);
+            }
+        }
+        later
     }
 
     fn take_in(&mut self, place: usize, row: ChangeId, result: &WriteResult) {
@@ -275,7 +345,7 @@ impl Applying<'_> {
             WriteResult::Refused { status: 404, message, .. } if names(message, self.plan.account(change)) => {
                 Fate::Vanished
             }
-            WriteResult::Refused { status, code, message, request_id } => Fate::Refused {
+            WriteResult::Refused { status, code, message, request_id, .. } => Fate::Refused {
                 status: *status,
                 code: code.clone(),
                 message: message.clone(),
@@ -337,6 +407,23 @@ impl Applying<'_> {
     }
 }
 
+/// What was turned away for now, and the longest wait that was asked for.
+#[derive(Debug, Default)]
+struct Later {
+    places: Vec<usize>,
+    after: Option<Duration>,
+}
+
+/// A whole batch that was not carried out: throttled or not connected, it is tried again; else the error stands.
+fn turned_away(batch: &[usize], error: GraphError) -> Result<Later, JobError> {
+    let after = match &error {
+        GraphError::Refused(refusal) if matches!(refusal.status, 429 | 503) => refusal.asked_to_wait,
+        GraphError::Http(error) if error.executed() == Executed::No => None,
+        _ => return Err(error.into()),
+    };
+    Ok(Later { places: batch.to_vec(), after })
+}
+
 /// One account that cannot be read is that account's matter; anything else ends the writing.
 fn unreadable(error: GraphError) -> Result<Fate, JobError> {
     match error {
@@ -366,7 +453,7 @@ pub(super) const fn manager_of(state: ManagerState) -> Option<AccountId> {
 fn answer(result: &WriteResult) -> Answer {
     match result {
         WriteResult::Accepted { request_id } => Answer::Accepted { request_id: request_id.clone() },
-        WriteResult::Refused { status, code, message, request_id } => Answer::Refused {
+        WriteResult::Refused { status, code, message, request_id, .. } => Answer::Refused {
             status: *status,
             code: code.clone(),
             message: message.clone(),

@@ -6,12 +6,13 @@ use jiff::{SignedDuration, Timestamp};
 use tracing::warn;
 
 use crate::domain::identity::AccountId;
-use crate::graph::{GraphClient, GraphError, ManagerState};
+use crate::graph::{GraphError, ManagerState};
 use crate::history::changes::{ChangeId, ChangeState, Confirmation};
 use crate::jobs::error::JobError;
 use crate::jobs::managers::Managers;
 use crate::jobs::managers::apply::{Applied, Fate, Plan, manager_of};
-use crate::jobs::runner::Context;
+use crate::jobs::managers::pass::read_states;
+use crate::jobs::runner::{Context, unless_stopped};
 use crate::reconcile::settle::{Settlement, settle};
 
 /// A write to be read back.
@@ -46,7 +47,7 @@ pub(super) async fn confirm(
             return Ok(());
         }
         let pending: Vec<Pending> = places.iter().map(|place| pending(plan, &applied.fates, *place)).collect();
-        let settled = look_at(&job.graph, context, &pending).await?;
+        let settled = look_at(job, context, &pending).await?;
         let final_look = look == LOOKS;
         let mut later = Vec::new();
         let mut noted = Vec::new();
@@ -106,7 +107,7 @@ pub(super) async fn settle_open(job: &Managers, context: &Context) -> Result<usi
             accepted: change.state == ChangeState::Accepted,
         })
         .collect();
-    let settled = look_at(&job.graph, context, &pending).await?;
+    let settled = look_at(job, context, &pending).await?;
     let noted: Vec<(ChangeId, Confirmation)> =
         pending.iter().zip(settled).filter_map(|(pending, settled)| Some((pending.row, settled?))).collect();
     context.history.record_confirmations(&noted, context.now()).await?;
@@ -116,14 +117,14 @@ pub(super) async fn settle_open(job: &Managers, context: &Context) -> Result<usi
 /// Reads the managers of all pending writes and judges each; none for an account that cannot be read just now, whose
 /// row stays open.
 async fn look_at(
-    graph: &GraphClient,
+    job: &Managers,
     context: &Context,
     pending: &[Pending],
 ) -> Result<Vec<Option<Confirmation>>, JobError> {
     let total = pending.len() as u64;
     context.progress.say("changes read back", 0, Some(total));
     let accounts: Vec<AccountId> = pending.iter().map(|pending| pending.account).collect();
-    let states = graph.read_managers(&accounts).await?;
+    let states = unless_stopped(&context.stop, Box::pin(read_states(job, &accounts))).await?;
     context.progress.say("changes read back", total, Some(total));
     let mut settled = Vec::with_capacity(pending.len());
     for (pending, (_, state)) in pending.iter().zip(states) {

@@ -18,9 +18,6 @@ mod undo;
 
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use tokio_util::sync::CancellationToken;
-
 use crate::domain::run::{Mode, Outcome};
 use crate::graph::GraphClient;
 use crate::jobs::Task;
@@ -71,18 +68,6 @@ pub(super) async fn run(job: &Managers, task: Task, context: &Context) -> Result
         Task::Approve { plan, max_age } => pass::pass(job, pass::Purpose::Approve { plan, max_age }, context).await,
         Task::Undo { of, apply } => undo::undo(job, &of, apply, context).await,
         Task::One(name) => one::one(job, &name, context).await,
-    }
-}
-
-/// Waits for `reading`, or for the stop. Reading has no effect that must be finished.
-async fn unless_stopped<T>(
-    stop: &CancellationToken,
-    reading: BoxFuture<'_, Result<T, JobError>>,
-) -> Result<T, JobError> {
-    tokio::select! {
-        biased;
-        () = stop.cancelled() => Err(JobError::Stopped),
-        read = reading => read,
     }
 }
 

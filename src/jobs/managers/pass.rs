@@ -24,9 +24,9 @@ use crate::jobs::managers::read::{Sides, read};
 use crate::jobs::managers::record::{self, Outcomes, planned_changes};
 use crate::jobs::managers::rules::Rules;
 use crate::jobs::managers::summary::{Done, Summary};
-use crate::jobs::managers::{Managers, stopped, unless_stopped};
+use crate::jobs::managers::{Managers, stopped};
 use crate::jobs::report::Finish;
-use crate::jobs::runner::Context;
+use crate::jobs::runner::{Context, unless_stopped};
 use crate::reconcile::brake::Hold;
 use crate::reconcile::completeness::{Baseline, Doubt, judge};
 use crate::reconcile::known::Known;
@@ -69,7 +69,7 @@ pub(super) async fn pass(job: &Managers, purpose: Purpose, context: &Context) ->
 }
 
 /// The accounts' managers, or whether they are gone, read one by one.
-async fn read_states(
+pub(super) async fn read_states(
     job: &Managers,
     accounts: &[AccountId],
 ) -> Result<Vec<(AccountId, Result<ManagerState, GraphError>)>, JobError> {

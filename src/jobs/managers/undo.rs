@@ -10,18 +10,19 @@ use crate::domain::decision::{ChangeKind, Reason, Tally};
 use crate::domain::directory::{NewPerson, People};
 use crate::domain::identity::{AccountId, PersonStatus};
 use crate::domain::run::RunId;
-use crate::graph::{GraphError, ManagerState};
+use crate::graph::ManagerState;
 use crate::history::changes::{Change as Written, ChangeState};
 use crate::history::parked::ParkedPerson;
 use crate::jobs::error::JobError;
 use crate::jobs::managers::apply::{self, Fate, manager_of};
 use crate::jobs::managers::confirm::{confirm, settle_open};
+use crate::jobs::managers::pass::read_states;
 use crate::jobs::managers::read::{Sides, read_accounts_only};
 use crate::jobs::managers::record::{Outcomes, label};
 use crate::jobs::managers::summary::{Done, Summary};
-use crate::jobs::managers::{Managers, stopped, unless_stopped};
+use crate::jobs::managers::{Managers, stopped};
 use crate::jobs::report::Finish;
-use crate::jobs::runner::Context;
+use crate::jobs::runner::{Context, unless_stopped};
 use crate::reconcile::graph::Chains;
 use crate::reconcile::plan::Change;
 
@@ -109,7 +110,7 @@ enum Believed {
 /// taken back, and one that lacks an account would make it look as if that were gone.
 async fn now_of(job: &Managers, context: &Context, sides: &Sides, written: &[Written]) -> Result<Believed, JobError> {
     let accounts: Vec<AccountId> = written.iter().map(|change| change.account).collect();
-    let states = unless_stopped(&context.stop, Box::pin(states(job, &accounts))).await?;
+    let states = unless_stopped(&context.stop, Box::pin(read_states(job, &accounts))).await?;
     let mut now = HashMap::with_capacity(states.len());
     for (account, state) in states {
         match state? {
@@ -121,13 +122,6 @@ async fn now_of(job: &Managers, context: &Context, sides: &Sides, written: &[Wri
         }
     }
     Ok(Believed::Yes(now))
-}
-
-async fn states(
-    job: &Managers,
-    accounts: &[AccountId],
-) -> Result<Vec<(AccountId, Result<ManagerState, GraphError>)>, JobError> {
-    Ok(job.graph.read_managers(accounts).await?)
 }
 
 /// The people of a run's writes, as the journal names them.
