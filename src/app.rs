@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use crate::auth::store::is_kept_in;
 use crate::auth::{Authorizer, EntraApp, EntraUser, SecretStyle};
 use crate::clock::Clock;
 use crate::config::secrets::{SecretError, SecretRef};
@@ -268,7 +269,7 @@ fn user_identity(
 ) -> Result<Option<Arc<Authorizer>>, AppError> {
     let entra = &settings.entra;
     let Some(user) = &entra.user else { return Ok(None) };
-    let first = user.refresh_token.as_ref().map(|token| read("entra.user.refresh_token", token, env)).transpose()?;
+    let first = first_token(settings, user.refresh_token.as_ref(), env)?;
     let identity = EntraUser {
         authority_url: entra.authority_url.clone(),
         tenant: entra.tenant.clone(),
@@ -279,6 +280,22 @@ fn user_identity(
         directory: settings.state_directory.clone(),
     };
     Ok(Some(Arc::new(Authorizer::entra_user(identity, http.clone(), Arc::clone(clock)))))
+}
+
+/// The configured refresh token. Once a rotated one is stored it is a reserve, and may be gone.
+fn first_token(
+    settings: &Settings,
+    token: Option<&SecretRef>,
+    env: &[(String, String)],
+) -> Result<Option<Secret>, AppError> {
+    let Some(token) = token else { return Ok(None) };
+    match read("entra.user.refresh_token", token, env) {
+        Err(error) if is_kept_in(&settings.state_directory) => {
+            tracing::info!(error = &error as &dyn std::error::Error, "the stored sign-in is used; there is no other");
+            Ok(None)
+        }
+        read => read.map(Some),
+    }
 }
 
 /// What a person who signed in is asked to allow: the usual keepalive needs `User.Read`, and licenses their own.

@@ -274,25 +274,33 @@ async fn refresh(user: &EntraUser, http: &Client, clock: &dyn Clock) -> Result<T
     Ok(token)
 }
 
-/// Redeems the stored refresh token, or the one before it, or, with nothing stored, the configured first one.
+/// Redeems the stored refresh token, or the one before it, or the configured one: the first time because nothing is stored
+/// yet, and later because an operator put a new one there when the stored ones had died.
 async fn redeem_any(user: &EntraUser, http: &Client, stored: Option<Stored>) -> Result<(Secret, Token), AuthError> {
-    let Some(stored) = stored else {
-        let Some(first) = &user.first_refresh_token else {
-            let (tenant, client_id) = (user.tenant.clone(), user.client_id.clone());
-            return Err(AuthError::NoRefreshToken { tenant, client_id });
-        };
-        let first = plain(first.expose().trim());
-        return Ok((first.clone(), redeem(user, http, &first).await?));
-    };
-    match (redeem(user, http, &stored.refresh_token).await, stored.previous) {
-        (Ok(token), _) => Ok((stored.refresh_token, token)),
-        (Err(AuthError::Refused { error, .. }), Some(previous)) if error == "invalid_grant" => {
-            info!("the stored refresh token of {} was refused; trying the one before it", stored.obtained_at);
-            let token = redeem(user, http, &previous).await?;
-            Ok((previous, token))
+    let first = user.first_refresh_token.as_ref().map(|first| plain(first.expose().trim()));
+    let (kept, previous) = stored.map_or((None, None), |stored| (Some(stored.refresh_token), stored.previous));
+    let mut tried: Vec<Secret> = Vec::new();
+    let mut refused = None;
+    for candidate in [kept, previous, first].into_iter().flatten() {
+        if tried.iter().any(|before| before.expose() == candidate.expose()) {
+            continue;
         }
-        (Err(error), _) => Err(error),
+        match redeem(user, http, &candidate).await {
+            Ok(token) => return Ok((candidate, token)),
+            Err(error) if is_dead(&error) => {
+                info!("a refresh token was refused; the next one is tried, if there is one");
+                refused.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+        tried.push(candidate);
     }
+    let (tenant, client_id) = (user.tenant.clone(), user.client_id.clone());
+    Err(refused.unwrap_or(AuthError::NoRefreshToken { tenant, client_id }))
+}
+
+fn is_dead(error: &AuthError) -> bool {
+    matches!(error, AuthError::Refused { error, .. } if error == "invalid_grant")
 }
 
 async fn redeem(user: &EntraUser, http: &Client, refresh_token: &Secret) -> Result<Token, AuthError> {

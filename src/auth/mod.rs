@@ -5,7 +5,7 @@ pub mod claims;
 pub mod error;
 mod refusal;
 mod signin;
-mod store;
+pub mod store;
 #[cfg(test)]
 mod tests;
 

@@ -53,6 +53,12 @@ pub(super) struct Held {
     _file: File,
 }
 
+/// Whether a rotated refresh token is kept in this directory.
+#[must_use]
+pub fn is_kept_in(directory: &Path) -> bool {
+    Store::new(directory.to_owned()).file().exists()
+}
+
 impl Store {
     pub(super) fn new(directory: PathBuf) -> Self {
         Self { directory }

@@ -88,6 +88,26 @@ async fn the_rotated_refresh_token_is_on_disk_for_its_owner_alone_and_is_the_nex
     fs::write(org.home().join("secrets/refresh-token"), "no longer valid").unwrap();
     org.run(&["run", "keepalive"]).await.exits(0);
     assert_ne!(stored()["refresh_token"], first.as_str());
+    fs::remove_file(org.home().join("secrets/refresh-token")).unwrap();
+    org.run(&["run", "keepalive"]).await.exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_token_in_the_configuration_revives_a_sign_in_whose_stored_tokens_are_dead() {
+    let org = Org::empty().await;
+    org.configure("[jobs.keepalive]\nmin_interval = \"0 seconds\"");
+    org.run(&["run", "keepalive"]).await.exits(0);
+    let path = org.state().join("entra-user.json");
+    let mut stored: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    stored["refresh_token"] = "dead".into();
+    stored["previous"] = "dead before".into();
+    fs::write(&path, stored.to_string()).unwrap();
+    let configured = org.home().join("secrets/refresh-token");
+    let working = fs::read_to_string(&configured).unwrap();
+    fs::write(&configured, "dead as well").unwrap();
+    org.run(&["run", "keepalive"]).await.exits(5);
+    fs::write(&configured, working).unwrap();
+    org.run(&["run", "keepalive"]).await.exits(0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
