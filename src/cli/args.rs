@@ -83,9 +83,7 @@ pub enum LogChoice {
 pub enum Command {
     /// Show the whole program at work on made-up tenants; nothing to configure
     #[cfg(feature = "sandbox")]
-    #[command(
-        after_help = "Examples:\n  graphkeeper demo --once\n  graphkeeper demo --once --people 10000\n  GRAPHKEEPER_LOG=info graphkeeper demo   shows every run"
-    )]
+    #[command(after_help = "Examples:\n  graphkeeper demo --once\n  graphkeeper demo --once --people 10000")]
     Demo(Demo),
     /// Serve made-up Okta and Entra tenants on loopback, for any client, until Ctrl-C
     #[cfg(feature = "sandbox")]
