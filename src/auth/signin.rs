@@ -31,13 +31,41 @@ struct Granted {
     refresh_token: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
+/// The fields of a refusal, each read by itself: one of an odd shape must not hide the others.
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Refused {
     error: String,
-    error_description: String,
-    error_codes: Vec<u32>,
+    description: String,
+    aadsts: Option<u32>,
     trace_id: Option<String>,
+}
+
+impl Refused {
+    /// `None` when the answer is no JSON object.
+    fn read(body: &Value) -> Option<Self> {
+        let fields = body.as_object()?;
+        let text = |name: &str| fields.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let description = text("error_description").unwrap_or_default();
+        let listed = match fields.get("error_codes") {
+            Some(Value::Array(codes)) => codes.iter().find_map(code),
+            Some(single) => code(single),
+            None => None,
+        };
+        Some(Self {
+            error: text("error").unwrap_or_default().to_owned(),
+            description: description.to_owned(),
+            aadsts: listed.or_else(|| number(description)),
+            trace_id: text("trace_id").map(str::to_owned),
+        })
+    }
+}
+
+/// A number, or a number as text, with or without `AADSTS` before it.
+fn code(value: &Value) -> Option<u32> {
+    match value {
+        Value::String(text) => text.trim().trim_start_matches("AADSTS").parse().ok(),
+        other => u32::try_from(other.as_u64()?).ok(),
+    }
 }
 
 /// The token endpoint of a tenant.
@@ -80,18 +108,18 @@ fn lifetime(expires_in: Option<&Value>) -> Duration {
 
 fn refused(identity: &'static str, answer: &Answer) -> AuthError {
     let status = answer.status.as_u16();
-    let Ok(refused) = answer.json::<Refused>() else {
+    let Some(refused) = answer.json::<Value>().ok().as_ref().and_then(Refused::read) else {
         let description =
             format!("answered with {}", redact::kind_of_body(answer.header("content-type"), &answer.body));
         let (error, trace_id) = (format!("HTTP {status}"), answer.request_id.clone());
         return AuthError::Refused { identity, error, description, aadsts: None, status, trace_id };
     };
-    let first_line = refused.error_description.lines().next().unwrap_or_default();
+    let first_line = refused.description.lines().next().unwrap_or_default();
     AuthError::Refused {
         identity,
         error: if refused.error.is_empty() { format!("HTTP {status}") } else { refused.error },
         description: redact::people(first_line),
-        aadsts: refused.error_codes.first().copied().or_else(|| number(&refused.error_description)),
+        aadsts: refused.aadsts,
         status,
         trace_id: refused.trace_id.or_else(|| answer.request_id.clone()),
     }
@@ -106,6 +134,8 @@ fn number(description: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -113,6 +143,26 @@ mod tests {
         assert_eq!(number("AADSTS7000215: Invalid client secret"), Some(7_000_215));
         assert_eq!(number("nothing of the kind"), None);
         assert_eq!(number("AADSTS"), None);
+    }
+
+    #[test]
+    fn a_refusal_with_an_odd_field_keeps_its_number() {
+        let said = "AADSTS700082: expired";
+        let odd = [
+            json!({"error": "invalid_grant", "error_codes": ["700082"], "error_description": null}),
+            json!({"error": "invalid_grant", "error_codes": ["AADSTS700082"]}),
+            json!({"error": "invalid_grant", "error_codes": [null, {}, 700_082], "trace_id": 7}),
+            json!({"error": "invalid_grant", "error_codes": 700_082}),
+            json!({"error": "invalid_grant", "error_codes": null, "error_description": said}),
+            json!({"error": "invalid_grant", "error_codes": [-1, 1.5, 99_999_999_999_u64], "error_description": said}),
+        ];
+        for body in odd {
+            let refused = Refused::read(&body).unwrap();
+            assert_eq!((refused.error.as_str(), refused.aadsts), ("invalid_grant", Some(700_082)), "{body}");
+        }
+        let nothing_known = Refused::read(&json!({"error": {"code": 1}, "error_codes": []}));
+        assert_eq!(nothing_known, Some(Refused::default()));
+        assert_eq!(Refused::read(&json!(["invalid_grant"])), None);
     }
 
     #[test]
