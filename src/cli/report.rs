@@ -9,6 +9,7 @@ use std::io::{self, Write as _};
 
 use crate::cli::args::OutputFormat;
 use crate::cli::render::{self, Cell, Table};
+#[cfg(feature = "sandbox")]
 use crate::domain::run::Outcome;
 use crate::jobs::keepalive::Reply;
 use crate::jobs::report::{ChangeLine, Details, LicensesDetails, ManagersDetails, Report};
@@ -149,6 +150,7 @@ fn calls(replies: &[Reply]) -> Table {
 }
 
 /// Whether a run did useful work, although something may have been left.
+#[cfg(feature = "sandbox")]
 pub(super) const fn is_useful(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Succeeded | Outcome::Planned | Outcome::Partial | Outcome::Held)
 }
