@@ -60,7 +60,7 @@ fn a_planted_violation_is_found() {
         ("cli/demo.rs", "use crate::{app, config, sandbox::Sandbox};"),
         ("http/client.rs", "#[cfg(test)]\nmod tests {\n use crate::sandbox::Sandbox; use axum::Router;\n}"),
         ("sandbox/tenant.rs", "use crate::sandbox::world::World;"),
-        ("app.rs", "let s = config::load(path)?; let sqlx_free = my_sqlx::x();"),
+        ("app/mod.rs", "let s = config::load(path)?; let sqlx_free = my_sqlx::x();"),
     ] {
         assert!(!found(place, text), "wrongly found: {place}: {text}: {:?}", violations(&rooms, place, text));
     }

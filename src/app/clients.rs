@@ -1,189 +1,42 @@
-//! The composition root: a configuration in, clients, history and jobs out. Alone in knowing every concrete type.
+//! Settings in, clients and jobs out.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use crate::app::AppError;
 use crate::auth::store::is_kept_in;
 use crate::auth::{Authorizer, EntraApp, EntraUser, SecretStyle};
 use crate::clock::Clock;
-use crate::config::secrets::{SecretError, SecretRef};
+use crate::config::secrets::SecretRef;
 use crate::config::settings::{
     JobSettings, ManagersSettings, OktaAuth, ScopeSettings, SendSecret, Settings, Work as WorkSettings,
 };
 use crate::graph::GraphClient;
-use crate::history::History;
-use crate::history::error::HistoryError;
 use crate::http::Client;
 use crate::http::client::ClientSettings;
 use crate::jobs::keepalive::Keepalive;
 use crate::jobs::licenses::Licenses;
 use crate::jobs::managers::{Managers, ScopeRule};
-use crate::jobs::progress::Progress;
-use crate::jobs::report::Report;
-use crate::jobs::runner::{Order, Runner};
 use crate::jobs::{Job, Work};
 use crate::okta::OktaClient;
 use crate::secret::Secret;
-
-/// Why the program cannot be put together.
-#[derive(Debug, thiserror::Error)]
-pub enum AppError {
-    #[error("the state directory {} cannot be made", path.display())]
-    State { path: PathBuf, source: std::io::Error },
-    #[error("{key} cannot be read")]
-    Secret { key: &'static str, source: SecretError },
-    #[error("the history in {} cannot be used", path.display())]
-    History { path: PathBuf, source: HistoryError },
-    #[error("there is no job `{name}` in the configuration{}", suggestion(near.as_deref()))]
-    NoJob { name: String, near: Option<String> },
-    #[error("the configuration has no `{0}`")]
-    Lacks(&'static str),
-}
-
-fn suggestion(near: Option<&str>) -> String {
-    near.map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default()
-}
-
-impl AppError {
-    /// What an operator can do about it, where we know.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::State { .. } => Some("run as the service's user, or set `[state] directory`".to_owned()),
-            Self::Secret { source, .. } => source.hint(),
-            Self::History { source, .. } => source.hint().map(str::to_owned),
-            Self::NoJob { .. } => Some("`graphkeeper jobs` lists them".to_owned()),
-            Self::Lacks(_) => Some("`graphkeeper check` says what is missing".to_owned()),
-        }
-    }
-
-    /// Whether the configuration is at fault, and not the state of the machine.
-    #[must_use]
-    pub const fn is_configuration(&self) -> bool {
-        match self {
-            Self::Secret { .. } | Self::NoJob { .. } | Self::Lacks(_) => true,
-            Self::History { source, .. } => matches!(source, HistoryError::OtherOwner { .. }),
-            Self::State { .. } => false,
-        }
-    }
-}
-
-/// Everything, put together.
-#[derive(Clone)]
-pub struct App {
-    pub settings: Arc<Settings>,
-    pub history: History,
-    pub clock: Arc<dyn Clock>,
-    runner: Runner,
-    jobs: BTreeMap<String, Arc<Job>>,
-}
-
-impl std::fmt::Debug for App {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("App").field("settings", &self.settings).finish_non_exhaustive()
-    }
-}
-
-/// Where the history lies in a state directory.
-#[must_use]
-pub fn database(state: &Path) -> PathBuf {
-    state.join("graphkeeper.db")
-}
-
-/// Opens the history for reading alone: needs no secret, and works beside the service.
-pub async fn open_history(settings: &Settings) -> Result<History, AppError> {
-    let path = database(&settings.state_directory);
-    History::open_read_only(&path).await.map_err(|source| AppError::History { path, source })
-}
-
-/// Opens the history for small writes, such as `release`: needs the state directory, but no secret.
-pub async fn open_history_to_write(settings: &Settings, clock: &dyn Clock) -> Result<History, AppError> {
-    let state = &settings.state_directory;
-    make_private(state).map_err(|source| AppError::State { path: state.clone(), source })?;
-    let path = database(state);
-    History::open(&path, clock.now()).await.map_err(|source| AppError::History { path, source })
-}
-
-impl App {
-    /// Reads the secrets of `settings` (those in variables from `env`), opens the history and makes the jobs. Sends
-    /// nothing yet.
-    pub async fn open(settings: Settings, env: &[(String, String)], clock: Arc<dyn Clock>) -> Result<Self, AppError> {
-        let history = open_history_to_write(&settings, clock.as_ref()).await?;
-        bind(&history, &settings).await?;
-        let clients = Clients::make(&settings, env, &clock)?;
-        let mut jobs = BTreeMap::new();
-        for job in settings.jobs.values() {
-            jobs.insert(job.name.clone(), Arc::new(clients.job(job)?));
-        }
-        let state = settings.state_directory.clone();
-        let runner = Runner::new(history.clone(), Arc::clone(&clock), state, settings.fingerprint.clone());
-        Ok(Self { settings: Arc::new(settings), history, clock, runner, jobs })
-    }
-
-    /// The job of this name.
-    pub fn job(&self, name: &str) -> Result<&Arc<Job>, AppError> {
-        self.jobs.get(name).ok_or_else(|| no_job(&self.settings, name))
-    }
-
-    /// Every job, by name.
-    pub fn jobs(&self) -> impl Iterator<Item = &Arc<Job>> {
-        self.jobs.values()
-    }
-
-    /// Runs a job as `order` says.
-    pub async fn run(
-        &self,
-        name: &str,
-        order: Order,
-        stop: CancellationToken,
-        progress: Progress,
-    ) -> Result<Report, AppError> {
-        let job = self.job(name)?;
-        Ok(self.runner.run(job, order, stop, progress).await)
-    }
-
-    /// Closes the history.
-    pub async fn close(&self) {
-        self.history.close().await;
-    }
-}
-
-/// There is no such job; names the nearest.
-#[must_use]
-pub fn no_job(settings: &Settings, name: &str) -> AppError {
-    let near = settings.jobs.keys().map(|job| (strsim::jaro_winkler(job, name), job));
-    let near = near.filter(|(likeness, _)| *likeness > 0.7).max_by(|a, b| a.0.total_cmp(&b.0));
-    AppError::NoJob { name: name.to_owned(), near: near.map(|(_, job)| job.clone()) }
-}
-
-/// A state directory holds tokens and names: nobody else's business.
-fn make_private(state: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o750).create(state)
-}
-
-/// A history belongs to one organization and one tenant.
-async fn bind(history: &History, settings: &Settings) -> Result<(), AppError> {
-    let org = settings.okta.as_ref().map_or("none", |okta| okta.org_url.as_str());
-    let bound = history.bind(org.trim_end_matches('/'), &settings.entra.tenant).await;
-    bound.map_err(|source| AppError::History { path: database(&settings.state_directory), source })
-}
 
 /// At most this share of each rate limit that Okta shows: the rest is for people and other programs.
 const OKTA_SHARE: f64 = 0.6;
 
 /// The clients that the jobs share: one token, one pace each.
-struct Clients {
+pub(super) struct Clients {
     okta: Option<OktaClient>,
     graph: GraphClient,
 }
 
 impl Clients {
-    fn make(settings: &Settings, env: &[(String, String)], clock: &Arc<dyn Clock>) -> Result<Self, AppError> {
+    pub(super) fn make(
+        settings: &Settings,
+        env: &[(String, String)],
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, AppError> {
         let http = Client::new(
             ClientSettings { timeout: settings.http.timeout, ..ClientSettings::default() },
             Arc::clone(clock),
@@ -200,7 +53,7 @@ impl Clients {
         Ok(Self { okta: okta.transpose()?, graph })
     }
 
-    fn job(&self, settings: &JobSettings) -> Result<Job, AppError> {
+    pub(super) fn job(&self, settings: &JobSettings) -> Result<Job, AppError> {
         let graph = self.graph.clone();
         let work = match &settings.work {
             WorkSettings::Managers(managers) => {
