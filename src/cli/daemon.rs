@@ -8,14 +8,15 @@ use crate::cli::failure::Failure;
 use crate::cli::{caller, exit, work};
 use crate::clock::SystemClock;
 use crate::config;
-use crate::daemon::{self, Ended, Entry, ExitReason, Firing, Hooks};
-use crate::domain::moment::Moment;
+use crate::daemon::{self, Ended, Entry, ExitReason, Firing, Hooks, Reloaded};
+use crate::domain::moment::{Disposition, Moment, Past};
 use crate::domain::run::{Outcome, Trigger};
 use crate::jobs::Task;
 use crate::jobs::lock::{Holder, JobLock, LockError};
 use crate::jobs::progress::Progress;
 use crate::jobs::runner::Order;
-use tracing::error;
+use crate::schedule::CatchUp;
+use tracing::{error, warn};
 
 /// Runs the configured jobs on their schedules until the service is stopped.
 pub(super) async fn run(global: &Global) -> Result<u8, Failure> {
@@ -46,9 +47,15 @@ pub(super) async fn serve(app: &App, signals: tokio::sync::mpsc::Receiver<daemon
     let (runner, ledger) = (app.clone(), app.clone());
     let hooks = Hooks {
         run: move |firing| fire(runner.clone(), firing),
-        record_moment: move |moment| record(ledger.clone(), moment),
+        record: move |moments| record(ledger.clone(), moments),
+        reload: || async {
+            warn!("the configuration is read at start only");
+            Reloaded::Unchanged
+        },
     };
-    let reason = daemon::serve(entries, hooks, Arc::clone(&app.clock), signals).await.map_err(anyhow::Error::from)?;
+    let (_desk, end) = daemon::desk();
+    let reason =
+        daemon::serve(entries, hooks, Arc::clone(&app.clock), signals, end).await.map_err(anyhow::Error::from)?;
     app.close().await;
     tracing::info!("the service leaves: {reason}");
     Ok(if reason == ExitReason::Drained { exit::SUCCEEDED } else { exit::FAILED })
@@ -60,7 +67,16 @@ async fn entries(app: &App) -> Result<Vec<Entry>, Failure> {
     for job in app.settings.jobs.values() {
         let Some(schedule) = job.schedule.clone() else { continue };
         let last = app.history.last_moment(&job.name).await?.map(|moment| moment.planned_at);
-        entries.push(Entry { job: job.name.clone(), schedule, zone: job.zone.tz.clone(), jitter: job.jitter, last });
+        entries.push(Entry {
+            job: job.name.clone(),
+            schedule,
+            zone: job.zone.tz.clone(),
+            jitter: job.jitter,
+            catch_up: CatchUp::Once,
+            catch_up_within: None,
+            past: Past { last, ..Past::none(app.clock.now()) },
+            paused: None,
+        });
     }
     Ok(entries)
 }
@@ -71,18 +87,21 @@ async fn fire(app: App, firing: Firing) -> Ended {
     match app.run(&firing.job, order, firing.stop, Progress::default()).await {
         Ok(report) => {
             let outcome = report.finish.outcome;
-            Ended { run: (outcome != Outcome::Busy).then_some(report.run), outcome }
+            let busy = outcome == Outcome::Busy;
+            let instead = busy.then(|| (Disposition::Overlap, report.finish.message.clone()));
+            Ended { run: (!busy).then_some(report.run), outcome, instead }
         }
         Err(problem) => {
             error!(error = &problem as &dyn std::error::Error, "a moment of {} could not be run", firing.job);
-            Ended { run: None, outcome: Outcome::Failed }
+            Ended { run: None, outcome: Outcome::Failed, instead: None }
         }
     }
 }
 
-/// One row of the ledger. A row that cannot be written is told, and the service goes on.
-async fn record(app: App, moment: Moment) {
-    if let Err(problem) = app.history.record_moment(&moment, app.clock.now()).await {
-        error!(error = &problem as &dyn std::error::Error, "a moment of {} could not be recorded", moment.job);
+/// Rows of the ledger, all or none.
+async fn record(app: App, moments: Vec<Moment>) -> Result<(), String> {
+    for moment in &moments {
+        app.history.record_moment(moment, app.clock.now()).await.map_err(|problem| problem.to_string())?;
     }
+    Ok(())
 }

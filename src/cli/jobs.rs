@@ -15,10 +15,11 @@ use crate::cli::history::outcome;
 use crate::cli::render::{self, Cell, Table, local, relative};
 use crate::config::settings::{JobSettings, Work};
 use crate::daemon::Entry;
+use crate::domain::moment::Past;
 use crate::domain::run::{Mode, PlanId};
 use crate::history::History;
 use crate::history::runs::{Run, RunFilter};
-use crate::schedule::Schedule;
+use crate::schedule::{CatchUp, Schedule};
 
 /// How many open plans of a job are named.
 const PLANS: u32 = 10;
@@ -158,7 +159,9 @@ fn schedule(job: &JobSettings) -> Cell {
 fn next(job: &JobSettings, last: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
     let schedule = job.schedule.clone()?;
     let (name, zone) = (job.name.clone(), job.zone.tz.clone());
-    Entry { job: name, schedule, zone, jitter: job.jitter, last }.next_due(now)
+    let past = Past { last, ..Past::none(now) };
+    let (catch_up, catch_up_within, paused) = (CatchUp::Once, None, None);
+    Entry { job: name, schedule, zone, jitter: job.jitter, catch_up, catch_up_within, past, paused }.next_due(now)
 }
 
 fn last_outcome(run: &Run, now: Timestamp) -> Cell {

@@ -26,8 +26,8 @@ impl Ledger {
     /// Starts the task that hands each moment to `record` and awaits it.
     pub(super) fn open<L, F>(record: L) -> Self
     where
-        L: Fn(Moment) -> F + Send + Sync + 'static,
-        F: Future<Output = ()> + Send + 'static,
+        L: Fn(Vec<Moment>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), String>> + Send + 'static,
     {
         let (lines, told) = mpsc::unbounded_channel();
         tokio::spawn(write(record, told));
@@ -51,8 +51,8 @@ impl Ledger {
 
 async fn write<L, F>(record: L, mut told: mpsc::UnboundedReceiver<Line>)
 where
-    L: Fn(Moment) -> F + Send + Sync + 'static,
-    F: Future<Output = ()> + Send + 'static,
+    L: Fn(Vec<Moment>) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<(), String>> + Send + 'static,
 {
     let record = Arc::new(record);
     while let Some(line) = told.recv().await {
@@ -61,7 +61,8 @@ where
                 let record = Arc::clone(&record);
                 let (job, planned_at) = (moment.job.clone(), moment.planned_at);
                 // In a task of its own: a panic costs one row and not the ledger.
-                if let Err(failure) = tokio::spawn(async move { record(moment).await }).await {
+                let written = tokio::spawn(async move { record(vec![moment]).await }).await;
+                if let Err(failure) = written.unwrap_or_else(|panic| Err(panic.to_string())) {
                     error!(job, %planned_at, "a scheduled moment of {job} was not recorded: {failure}");
                 }
             }
@@ -96,10 +97,14 @@ mod tests {
     async fn moments_are_written_in_the_order_told_and_a_panic_costs_one_row() {
         let written = Arc::new(Mutex::new(Vec::new()));
         let rows = Arc::clone(&written);
-        let ledger = Ledger::open(move |moment: Moment| {
+        let ledger = Ledger::open(move |moments: Vec<Moment>| {
+            let moment = moments[0].clone();
             assert_ne!(moment.planned_at.as_second(), 2, "the panic of this test");
             let rows = Arc::clone(&rows);
-            async move { rows.lock().unwrap().push(moment.planned_at.as_second()) }
+            async move {
+                rows.lock().unwrap().push(moment.planned_at.as_second());
+                Ok(())
+            }
         });
         (1..=4).for_each(|second| ledger.tell(moment(second)));
         assert!(ledger.flush(Duration::from_secs(5)).await);

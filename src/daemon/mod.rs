@@ -5,6 +5,7 @@
 //! fire and two functions, one that carries a run out and one that records a moment. What is to be fired when is decided
 //! by the pure functions of `plan`; `scheduler` is the trigger, `serve` the loop.
 
+mod desk;
 mod ledger;
 mod plan;
 mod scheduler;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::moment::Disposition;
 use crate::domain::run::{Outcome, RunId};
 
+pub use desk::{About, Desk, DeskEnd, Leaving, NextRun, Refusal, desk};
 pub use plan::{Entry, jitter};
 pub use scheduler::SchedulerError;
 pub use serve::serve;
@@ -28,12 +30,26 @@ pub use signals::{Signal, listen};
 
 /// What the service asks of the rest of the program.
 #[derive(Debug)]
-pub struct Hooks<R, L> {
+pub struct Hooks<R, L, N> {
     /// `Fn(Firing) -> impl Future<Output = Ended>`: carries a run out, in a task of its own. A panic ends that run alone.
     pub run: R,
-    /// `Fn(Moment) -> impl Future<Output = ()>`: writes a moment into the ledger; called for one at a time, in order. The
-    /// same `(job, planned_at)` comes again, and replaces the row, once the run that it led to is over.
-    pub record_moment: L,
+    /// `Fn(Vec<Moment>) -> impl Future<Output = Result<(), String>>`: writes moments into the ledger, all or none, and says
+    /// why it could not. Called for one list at a time, in order; what was not written comes again, before anything newer.
+    /// The same `(job, planned_at)` comes again, and replaces the row, once the run that it led to is over.
+    pub record: L,
+    /// `Fn() -> impl Future<Output = Reloaded>`: reads the configuration again. Called for one at a time.
+    pub reload: N,
+}
+
+/// What reading the configuration again came to.
+#[derive(Clone, Debug)]
+pub enum Reloaded {
+    /// What is scheduled is as before.
+    Unchanged,
+    /// What is to be fired from now on. A job whose schedule and zone are as before keeps its place.
+    Now(Vec<Entry>),
+    /// The last good configuration stays; the first line of what is wrong with the new one.
+    Refused(String),
 }
 
 /// A run that is to begin.
@@ -42,7 +58,7 @@ pub struct Firing {
     pub job: String,
     /// The scheduled moment, without jitter or lateness.
     pub planned_at: jiff::Timestamp,
-    /// `ran` or `late`.
+    /// `ran`, `late` or `caught_up`.
     pub disposition: Disposition,
     /// Raised when the service is asked to stop: finish the call in hand, journal it, and end as `interrupted`.
     pub stop: CancellationToken,
@@ -54,6 +70,8 @@ pub struct Ended {
     /// None when no run was opened, as with [`Outcome::Busy`].
     pub run: Option<RunId>,
     pub outcome: Outcome,
+    /// It did not run after all (`paused`, `too_soon`, `overlap`), and why.
+    pub instead: Option<(Disposition, String)>,
 }
 
 /// Why the service left.

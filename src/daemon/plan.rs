@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::domain::moment::Disposition;
-use crate::schedule::Schedule;
+use crate::domain::moment::{Disposition, Past};
+use crate::schedule::{CatchUp, Schedule};
 
 /// From this much after its due time on, a run counts as `late`. The trigger looks twice a second, so that anything above
 /// a second means that the machine was busy or asleep or its clock was set. A stall shorter than this loses no moment.
@@ -25,8 +25,14 @@ pub struct Entry {
     pub zone: TimeZone,
     /// The most by which a moment is put off; the gap to the next moment bounds it too. Zero for none.
     pub jitter: Duration,
-    /// The last moment in the ledger, or none for a job that never had one.
-    pub last: Option<Timestamp>,
+    /// What becomes of missed moments.
+    pub catch_up: CatchUp,
+    /// How old a moment may be to be caught up; none: the smaller of the gap to the next moment and 24 hours.
+    pub catch_up_within: Option<Duration>,
+    /// What the ledger holds of the job.
+    pub past: Past,
+    /// Why the job is not to be run now, for the ledger (`paused by ana`).
+    pub paused: Option<String>,
 }
 
 /// One moment of a job and the instant at which it is fired: the moment plus its jitter.
@@ -39,7 +45,7 @@ pub(super) struct Tick {
 impl Entry {
     /// The first tick after `now`, for a job that is new here or whose clock was set.
     pub(super) fn first(&self, now: Timestamp) -> Option<Tick> {
-        let (last, from) = ground(self.last, now);
+        let (last, from) = ground(self.past.last, now);
         self.tick(last, from)
     }
 
@@ -124,7 +130,10 @@ mod tests {
             schedule: Schedule::parse_cron(cron).unwrap(),
             zone: TimeZone::UTC,
             jitter: Duration::ZERO,
-            last: last.map(at),
+            catch_up: CatchUp::Once,
+            catch_up_within: None,
+            past: Past { last: last.map(at), ..Past::none(Timestamp::UNIX_EPOCH) },
+            paused: None,
         }
     }
 

@@ -165,7 +165,7 @@ struct Plans {
 
 struct Plan {
     job: Arc<str>,
-    /// `entry.last` advances with every moment that comes due.
+    /// `entry.past.last` advances with every moment that comes due.
     entry: Entry,
     next: Option<Tick>,
     /// Has come due and was not yet fetched by the closure.
@@ -190,7 +190,7 @@ impl Plans {
             }
             if let Some(tick) = plan.next.filter(|tick| tick.due <= now) {
                 plan.due.push_back(tick);
-                plan.entry.last = Some(tick.planned_at);
+                plan.entry.past.last = Some(tick.planned_at);
                 plan.next = plan.entry.following(tick, now);
             }
             (*id, open && !plan.due.is_empty())

@@ -6,20 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+use super::desk::{About, Asked, DeskEnd, NextRun, Refusal};
 use super::ledger::Ledger;
 use super::plan::{Entry, disposition};
 use super::scheduler::{Fired, Scheduler};
 use super::systemd::{self, ServiceManager, beat_every, status};
-use super::{DaemonError, Ended, ExitReason, Firing, Hooks, Signal};
+use super::{DaemonError, Ended, ExitReason, Firing, Hooks, Reloaded, Signal};
 use crate::clock::Clock;
 use crate::domain::moment::{Disposition, Moment};
-use crate::domain::run::Outcome;
 
 /// How many moments may wait for the loop. It takes microseconds for each, so that a full queue means that it hangs.
 const QUEUE: usize = 1024;
@@ -42,19 +42,22 @@ const STALLED: Duration = Duration::from_secs(10);
 /// # Errors
 ///
 /// [`DaemonError::Scheduler`] when the trigger does not start. Once it has, nothing that a job does ends the service.
-pub async fn serve<R, RunFuture, L, RecordFuture>(
+pub async fn serve<R, RunFuture, L, RecordFuture, N, ReloadFuture>(
     entries: Vec<Entry>,
-    hooks: Hooks<R, L>,
+    hooks: Hooks<R, L, N>,
     clock: Arc<dyn Clock>,
     mut signals: mpsc::Receiver<Signal>,
+    mut desk: DeskEnd,
 ) -> Result<ExitReason, DaemonError>
 where
     R: Fn(Firing) -> RunFuture + Send + Sync + 'static,
     RunFuture: Future<Output = Ended> + Send + 'static,
-    L: Fn(Moment) -> RecordFuture + Send + Sync + 'static,
-    RecordFuture: Future<Output = ()> + Send + 'static,
+    L: Fn(Vec<Moment>) -> RecordFuture + Send + Sync + 'static,
+    RecordFuture: Future<Output = Result<(), String>> + Send + 'static,
+    N: Fn() -> ReloadFuture + Send + Sync + 'static,
+    ReloadFuture: Future<Output = Reloaded> + Send + 'static,
 {
-    let ledger = Ledger::open(hooks.record_moment);
+    let ledger = Ledger::open(hooks.record);
     let (fire, mut fired) = mpsc::channel(QUEUE);
     let scheduler = {
         let ledger = ledger.clone();
@@ -63,19 +66,27 @@ where
     let mut service = Service::new(hooks.run, clock, ledger, scheduler);
     let mut beat = beat();
     service.ready();
+    desk.about.send_replace(service.about());
     loop {
         tokio::select! {
             biased; // a run that has ended is noted before the next moment of its job is looked at
             Some(signal) = signals.recv() => match signal {
                 Signal::Stop => break,
-                Signal::Reload => warn!("SIGHUP was ignored: the configuration is read at start only"),
+                Signal::Reload => service.reloaded((hooks.reload)().await),
+            },
+            Some(asked) = desk.asked.recv() => match asked {
+                Asked::Run { job, work, done } => service.begin_asked(&job, work(service.stop.clone()), done),
+                Asked::Pause { job, why } => service.pause(job, why),
+                Asked::Reload => service.reloaded((hooks.reload)().await),
             },
             () = next_beat(&mut beat) => service.beat(),
             Some(joined) = service.runs.join_next_with_id() => service.end(joined),
             Some(fired) = fired.recv() => service.begin(fired),
         }
         service.tell_status();
+        desk.about.send_replace(service.about());
     }
+    desk.asked.close();
     Ok(service.drain(&mut signals, &mut beat).await)
 }
 
@@ -124,6 +135,8 @@ struct Open {
     planned_at: Timestamp,
     disposition: Disposition,
     begun: Instant,
+    /// Told when it is over, where somebody asked for it; such a run is of no moment.
+    asked: Option<oneshot::Sender<()>>,
 }
 
 /// What the loop keeps between two events.
@@ -134,10 +147,13 @@ struct Service<R> {
     scheduler: Scheduler,
     manager: ServiceManager,
     /// The runs, as tasks; `open` says which is whose.
-    runs: JoinSet<Ended>,
+    runs: JoinSet<Option<Ended>>,
     open: HashMap<Id, Open>,
     stop: CancellationToken,
     grace: Duration,
+    since: Timestamp,
+    paused: HashMap<Arc<str>, String>,
+    refused: Option<Refusal>,
 }
 
 impl<R, RunFuture> Service<R>
@@ -148,6 +164,9 @@ where
     fn new(run: R, clock: Arc<dyn Clock>, ledger: Ledger, scheduler: Scheduler) -> Self {
         Self {
             run: Arc::new(run),
+            since: clock.now(),
+            paused: HashMap::new(),
+            refused: None,
             clock,
             ledger,
             scheduler,
@@ -170,6 +189,10 @@ where
         let running = self.open.values().find(|open| open.job == job);
         let disposition = disposition(tick.due, self.clock.now(), running.is_some());
         let mut told = moment(&job, tick.planned_at, disposition);
+        if let Some(why) = self.paused.get(&job) {
+            told = Moment { disposition: Disposition::Paused, reason: Some(why.clone()), ..told };
+            return self.ledger.tell(told);
+        }
         if let Some(running) = running {
             let reason = format!("the run of {} was still going on", running.planned_at);
             warn!(%job, planned_at = %tick.planned_at, "{job} was not run: {reason}");
@@ -180,21 +203,65 @@ where
         self.ledger.tell(told);
         let (run, stop) = (Arc::clone(&self.run), self.stop.clone());
         let firing = Firing { job: job.to_string(), planned_at: tick.planned_at, disposition, stop };
-        let task = self.runs.spawn(async move { run(firing).await });
-        self.open.insert(task.id(), Open { job, planned_at: tick.planned_at, disposition, begun: Instant::now() });
+        let task = self.runs.spawn(async move { Some(run(firing).await) });
+        let open = Open { job, planned_at: tick.planned_at, disposition, begun: Instant::now(), asked: None };
+        self.open.insert(task.id(), open);
+    }
+
+    /// Starts what somebody asked for.
+    fn begin_asked(&mut self, job: &str, work: impl Future<Output = ()> + Send + 'static, done: oneshot::Sender<()>) {
+        let task = self.runs.spawn(async move {
+            work.await;
+            None
+        });
+        let (planned_at, begun) = (self.clock.now(), Instant::now());
+        let open = Open { job: job.into(), planned_at, disposition: Disposition::Ran, begun, asked: Some(done) };
+        self.open.insert(task.id(), open);
+    }
+
+    fn pause(&mut self, job: String, why: Option<String>) {
+        match why {
+            Some(why) => self.paused.insert(job.into(), why),
+            None => self.paused.remove(job.as_str()),
+        };
+    }
+
+    fn reloaded(&mut self, reloaded: Reloaded) {
+        self.refused = match reloaded {
+            Reloaded::Unchanged | Reloaded::Now(_) => None,
+            Reloaded::Refused(reason) => {
+                let since = self.refused.take().map_or_else(|| self.clock.now(), |refused| refused.since);
+                Some(Refusal { reason, since })
+            }
+        };
+    }
+
+    fn about(&self) -> About {
+        About {
+            since: Some(self.since),
+            next: self.scheduler.next().map(|next| NextRun { job: next.job.to_string(), due: next.due }),
+            running: self.running().iter().map(ToString::to_string).collect(),
+            refused: self.refused.clone(),
+            unwritten: 0,
+        }
     }
 
     /// Notes how a run ended. A panic is the end of that run and of nothing else.
-    fn end(&mut self, joined: Result<(Id, Ended), JoinError>) {
+    fn end(&mut self, joined: Result<(Id, Option<Ended>), JoinError>) {
         let id = joined.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
-        let open = self.open.remove(&id).expect("every task was entered when it was spawned");
+        let mut open = self.open.remove(&id).expect("every task was entered when it was spawned");
+        if let Some(asked) = open.asked.take() {
+            // Whoever asked may have gone.
+            let _ = asked.send(());
+            return;
+        }
         let mut told = moment(&open.job, open.planned_at, open.disposition);
         match joined {
-            Ok((_, ended)) => {
+            Ok((_, None)) => {}
+            Ok((_, Some(ended))) => {
                 log_end(&open, &ended);
-                if ended.outcome == Outcome::Busy {
-                    told.disposition = Disposition::Overlap;
-                    told.reason = Some("another process held the job".to_owned());
+                if let Some((disposition, reason)) = ended.instead {
+                    (told.disposition, told.reason) = (disposition, Some(reason));
                 }
                 told.run = ended.run;
             }

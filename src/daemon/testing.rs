@@ -8,8 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
 use super::plan::Entry;
-use crate::clock::Clock;
-use crate::schedule::Schedule;
+use crate::clock::{Clock, Uptime};
+use crate::domain::moment::Past;
+use crate::schedule::{CatchUp, Schedule};
 
 /// A clock that moves when it is told to.
 pub(super) struct HandClock(Mutex<Timestamp>);
@@ -31,6 +32,10 @@ impl Clock for HandClock {
     fn now(&self) -> Timestamp {
         *self.0.lock().unwrap()
     }
+
+    fn uptime(&self) -> Uptime {
+        Uptime::default()
+    }
 }
 
 /// A job in UTC without jitter that never had a moment.
@@ -40,7 +45,10 @@ pub(super) fn entry(job: &str, cron: &str) -> Entry {
         schedule: Schedule::parse_cron(cron).unwrap(),
         zone: TimeZone::UTC,
         jitter: Duration::ZERO,
-        last: None,
+        catch_up: CatchUp::Once,
+        catch_up_within: None,
+        past: Past::none(Timestamp::UNIX_EPOCH),
+        paused: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! A scheduled moment: the instant at which a job was to run, and what became of it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -49,6 +50,29 @@ pub struct Moment {
     pub run: Option<RunId>,
     /// For the operator: why the disposition is what it is, where that is not plain.
     pub reason: Option<String>,
+}
+
+/// What the ledger holds of a job, as far as the next moments depend on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Past {
+    /// Moments after this instant count; the job has its schedule since then.
+    pub since: Timestamp,
+    /// The newest row that does not lie in the future, whatever its disposition.
+    pub last: Option<Timestamp>,
+    /// Rows that lie in the future, as the clock has been set back, and at which the job was not merely missed
+    /// (`down`, `asleep`, `skipped`, `collapsed`, `too_old`): these will not be run again.
+    pub ahead: BTreeSet<Timestamp>,
+    /// Moments of the last seven days that were said to be run (`ran`, `late`, `caught_up`) and for which no run was
+    /// opened, newest first: the service was killed between the two.
+    pub unbegun: Vec<Timestamp>,
+}
+
+impl Past {
+    /// Of a job that has its schedule since then, and no row yet.
+    #[must_use]
+    pub const fn none(since: Timestamp) -> Self {
+        Self { since, last: None, ahead: BTreeSet::new(), unbegun: Vec::new() }
+    }
 }
 
 #[cfg(test)]

@@ -6,8 +6,14 @@
 mod cron;
 mod period;
 
+use std::fmt;
+use std::str::FromStr;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::run::words;
 
 pub use crate::schedule::cron::Cron;
 pub use crate::schedule::period::Period;
@@ -17,6 +23,18 @@ pub use crate::schedule::period::Period;
 pub enum Schedule {
     Cron(Box<Cron>),
     Every(Period),
+}
+
+words! {
+    /// What becomes of moments that were missed while the service or the machine was off.
+    CatchUp, "way to catch up", {
+        /// The newest is run, and covers the older ones.
+        Once => "once",
+        /// Each is run, the newest ten at most.
+        All => "all",
+        /// None is run.
+        Skip => "skip",
+    }
 }
 
 /// A text is not a schedule.

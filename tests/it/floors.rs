@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Outside crates that have one home, by the path below `src` where they may be named outside of tests.
-const HOMES: [(&str, &str); 8] = [
+const HOMES: [(&str, &str); 9] = [
     ("reqwest", "http"),
     ("sqlx", "history"),
     ("config", "config/load.rs"),
@@ -15,6 +15,7 @@ const HOMES: [(&str, &str); 8] = [
     ("chrono", "daemon/scheduler.rs"),
     ("tracing_subscriber", "telemetry"),
     ("croner", "schedule"),
+    ("rustix", "clock.rs"),
     ("axum", "sandbox"),
 ];
 

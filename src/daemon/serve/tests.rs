@@ -3,7 +3,8 @@
 use super::super::plan::Tick;
 use super::super::testing::{HandClock, entry, soon};
 use super::*;
-use crate::domain::run::RunId;
+use crate::daemon::desk;
+use crate::domain::run::{Outcome, RunId};
 use crate::schedule::Schedule;
 
 /// A service that fires `managers` at once, which is second 00, and then every second of a clock that the runs move.
@@ -26,17 +27,21 @@ impl Rig {
         let hand = Arc::clone(&clock);
         let hooks = Hooks {
             run: move |firing| run(firing, Arc::clone(&hand)),
-            record_moment: move |moment: Moment| {
+            record: move |moments: Vec<Moment>| {
                 let tell = tell.clone();
                 async move {
                     tokio::time::sleep(Duration::from_millis(5)).await; // no database is quicker
-                    tell.send(row(&moment)).unwrap();
+                    for moment in &moments {
+                        tell.send(row(moment)).unwrap();
+                    }
+                    Ok(())
                 }
             },
+            reload: || async { Reloaded::Unchanged },
         };
         let schedule = Schedule::every("1 second").unwrap();
         let entries = vec![Entry { schedule, ..entry("managers", "* * * * * *") }];
-        let served = tokio::spawn(serve(entries, hooks, clock, asked));
+        let served = tokio::spawn(serve(entries, hooks, clock, asked, desk().1));
         Self { signals, ledger, served }
     }
 
@@ -68,7 +73,7 @@ fn row(moment: &Moment) -> String {
 }
 
 fn ended(outcome: Outcome) -> Ended {
-    Ended { run: Some(RunId::stored("r1")), outcome }
+    Ended { run: Some(RunId::stored("r1")), outcome, instead: None }
 }
 
 #[tokio::test]
@@ -113,9 +118,11 @@ where
     let clock: Arc<dyn Clock> = HandClock::at("2026-11-20T08:00:00Z");
     let scheduler = Scheduler::start(Vec::new(), Arc::clone(&clock), mpsc::channel(1).0, |_| {}).await.unwrap();
     let (tell, told) = mpsc::unbounded_channel();
-    let ledger = Ledger::open(move |moment| {
-        tell.send(row(&moment)).unwrap();
-        std::future::ready(())
+    let ledger = Ledger::open(move |moments: Vec<Moment>| {
+        for moment in &moments {
+            tell.send(row(moment)).unwrap();
+        }
+        std::future::ready(Ok(()))
     });
     (Service::new(run, clock, ledger, scheduler), told)
 }
@@ -128,7 +135,11 @@ fn due_ago(clock: &Arc<dyn Clock>, ago: Duration) -> Fired {
 
 #[tokio::test]
 async fn a_moment_long_past_is_late_and_a_job_held_elsewhere_an_overlap() {
-    let (mut service, mut told) = service(|_| async { Ended { run: None, outcome: Outcome::Busy } }).await;
+    let (mut service, mut told) = service(|_| async {
+        let instead = Some((Disposition::Overlap, "another process held the job".to_owned()));
+        Ended { run: None, outcome: Outcome::Busy, instead }
+    })
+    .await;
     service.begin(due_ago(&service.clock, Duration::from_secs(30)));
     assert_eq!(soon(&mut told).await, "30 late - -");
     let joined = service.runs.join_next_with_id().await.unwrap();
