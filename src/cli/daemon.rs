@@ -12,6 +12,7 @@ use crate::daemon::{self, Ended, Entry, ExitReason, Firing, Hooks, Reloaded};
 use crate::domain::moment::{Disposition, Moment, Past};
 use crate::domain::run::{Outcome, Trigger};
 use crate::jobs::Task;
+use crate::jobs::error::chain;
 use crate::jobs::lock::{Holder, JobLock, LockError};
 use crate::jobs::progress::Progress;
 use crate::jobs::runner::Order;
@@ -83,7 +84,12 @@ async fn entries(app: &App) -> Result<Vec<Entry>, Failure> {
 
 /// One fired moment.
 async fn fire(app: App, firing: Firing) -> Ended {
-    let order = Order { trigger: Trigger::Schedule, caller: "schedule".to_owned(), task: Task::Run };
+    let order = Order {
+        trigger: Trigger::Schedule,
+        caller: "schedule".to_owned(),
+        task: Task::Run,
+        moment: Some((firing.planned_at, firing.disposition)),
+    };
     match app.run(&firing.job, order, firing.stop, Progress::default()).await {
         Ok(report) => {
             let outcome = report.finish.outcome;
@@ -100,8 +106,5 @@ async fn fire(app: App, firing: Firing) -> Ended {
 
 /// Rows of the ledger, all or none.
 async fn record(app: App, moments: Vec<Moment>) -> Result<(), String> {
-    for moment in &moments {
-        app.history.record_moment(moment, app.clock.now()).await.map_err(|problem| problem.to_string())?;
-    }
-    Ok(())
+    app.history.record_moments(&moments, app.clock.now()).await.map_err(|problem| chain(&problem))
 }

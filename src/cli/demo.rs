@@ -63,7 +63,7 @@ const ORDER: [&str; 3] = ["managers", "licenses", "keepalive"];
 async fn once(global: &Global, app: &App, tenants: &Sandbox, directory: &Path) -> Result<u8, Failure> {
     let mut reports = Vec::new();
     for job in ORDER {
-        let order = Order { trigger: Trigger::Manual, caller: "demo".to_owned(), task: Task::Run };
+        let order = Order { trigger: Trigger::Manual, caller: "demo".to_owned(), task: Task::Run, moment: None };
         let done = work::watched(app, job, order).await?;
         let stopped = done.finish.outcome == Outcome::Interrupted;
         reports.push(done);

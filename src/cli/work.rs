@@ -77,7 +77,7 @@ async fn execute(
 ) -> Result<u8, Failure> {
     fits(&settings, job, &task)?;
     let app = App::open(settings, &config::environment(), Arc::new(SystemClock)).await?;
-    let order = Order { trigger, caller: caller::name(), task };
+    let order = Order { trigger, caller: caller::name(), task, moment: None };
     let done = watched(&app, job, order).await;
     app.close().await;
     let done = done?;

@@ -16,6 +16,7 @@ pub mod calls;
 pub mod changes;
 pub mod decisions;
 pub mod error;
+pub mod jobs;
 pub mod licenses;
 pub mod links;
 pub mod meta;

@@ -1,13 +1,17 @@
 //! The ledger: what became of every scheduled moment.
 
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
-use crate::domain::moment::Moment;
+use crate::domain::moment::{Disposition, Moment, Past};
 use crate::domain::run::RunId;
-use crate::history::History;
 use crate::history::error::HistoryError;
 use crate::history::rows::{Row, stamp};
 use crate::history::runs::LIMIT;
+use crate::history::{CHUNK, History, Write};
+
+/// How far back a moment is looked for whose run was never begun, in milliseconds.
+const WEEK: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// Which moments to list. The default lists the newest of all.
 #[derive(Clone, Debug, Default)]
@@ -47,27 +51,106 @@ impl TryFrom<MomentRow> for Moment {
     }
 }
 
+/// A moment as an array that SQLite takes apart.
+fn as_row(moment: &Moment) -> Value {
+    let Moment { job, planned_at, disposition, run, reason } = moment;
+    json!([job, stamp(*planned_at), disposition.as_str(), run.as_ref().map(RunId::as_str), reason])
+}
+
+/// Notes, within the transaction that opens a run, the moment that it is the run of.
+pub(super) async fn begin_moment(
+    tx: &mut Write<'_>,
+    (job, run): (&str, &RunId),
+    (planned_at, disposition): (Timestamp, Disposition),
+    at: Timestamp,
+) -> Result<(), HistoryError> {
+    let (planned_at, recorded_at) = (stamp(planned_at), stamp(at));
+    let (disposition, run) = (disposition.as_str(), run.as_str());
+    sqlx::query!(
+        "insert into moment (job, planned_at, disposition, run, recorded_at) values (?, ?, ?, ?, ?)
+         on conflict (job, planned_at) do update
+            set disposition = excluded.disposition, run = excluded.run, recorded_at = excluded.recorded_at",
+        job,
+        planned_at,
+        disposition,
+        run,
+        recorded_at
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 impl History {
-    /// Records what became of a moment, as known at `at`. The later word replaces the former: a moment is told when its run
-    /// begins and again when that has ended.
-    pub async fn record_moment(&self, moment: &Moment, at: Timestamp) -> Result<(), HistoryError> {
-        let (planned_at, recorded_at) = (stamp(moment.planned_at), stamp(at));
-        let (disposition, run) = (moment.disposition.as_str(), moment.run.as_ref().map(RunId::as_str));
-        sqlx::query!(
-            "insert into moment (job, planned_at, disposition, run, reason, recorded_at) values (?, ?, ?, ?, ?, ?)
-             on conflict (job, planned_at) do update
-                set disposition = excluded.disposition, run = excluded.run, reason = excluded.reason,
-                    recorded_at = excluded.recorded_at",
-            moment.job,
-            planned_at,
-            disposition,
-            run,
-            moment.reason,
-            recorded_at
+    /// Records what became of moments, as known at `at`: all of them or none. The later word replaces the former, and so does
+    /// its run if it names one: a moment is told when it comes, by [`History::open_run`] when its run begins, and again when
+    /// that has ended.
+    pub async fn record_moments(&self, moments: &[Moment], at: Timestamp) -> Result<(), HistoryError> {
+        if moments.is_empty() {
+            return Ok(());
+        }
+        let recorded_at = stamp(at);
+        let mut tx = self.begin().await?;
+        for chunk in moments.chunks(CHUNK) {
+            let rows: Vec<_> = chunk.iter().map(as_row).collect();
+            let rows = json!(rows).to_string();
+            // `true` keeps the parser from taking `on conflict` for a join's.
+            sqlx::query!(
+                "insert into moment (job, planned_at, disposition, run, reason, recorded_at)
+                 select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, ?2 from json_each(?1) where true
+                     on conflict (job, planned_at) do update
+                    set disposition = excluded.disposition, run = coalesce(excluded.run, moment.run),
+                        reason = excluded.reason, recorded_at = excluded.recorded_at",
+                rows,
+                recorded_at
+            )
+            .execute(&mut *tx)
+            .await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// What the ledger knows of a job's moments, seen from `now`. Of a job that never had a schedule they count from its
+    /// newest row, or from now.
+    pub async fn past(&self, job: &str, now: Timestamp) -> Result<Past, HistoryError> {
+        let at = Row { table: "moment", id: job };
+        let (present, week_ago) = (stamp(now), stamp(now).saturating_sub(WEEK));
+        let last = sqlx::query_scalar!(
+            r#"select max(planned_at) as "last?: i64" from moment where job = ? and planned_at <= ?"#,
+            job,
+            present
         )
-        .execute(self.writer()?)
+        .fetch_one(&self.reader)
         .await?;
-        Ok(())
+        let ahead = sqlx::query_scalar!(
+            "select planned_at from moment
+              where job = ? and planned_at > ?
+                and disposition not in ('down', 'asleep', 'skipped', 'collapsed', 'too_old')",
+            job,
+            present
+        )
+        .fetch_all(&self.reader)
+        .await?;
+        // By name: a week of an every-second job has 600,000 rows, and SQLite would walk them.
+        let unbegun = sqlx::query_scalar!(
+            "select planned_at from moment indexed by moment_unbegun
+              where job = ? and planned_at > ? and planned_at <= ?
+                and run is null and disposition in ('ran', 'late', 'caught_up')
+              order by planned_at desc",
+            job,
+            week_ago,
+            present
+        )
+        .fetch_all(&self.reader)
+        .await?;
+        let last = at.maybe_time("planned_at", last)?;
+        let scheduled = self.scheduled(job).await?;
+        Ok(Past {
+            since: scheduled.map(|scheduled| scheduled.since).or(last).unwrap_or(now),
+            last,
+            ahead: ahead.into_iter().map(|time| at.time("planned_at", time)).collect::<Result<_, _>>()?,
+            unbegun: unbegun.into_iter().map(|time| at.time("planned_at", time)).collect::<Result<_, _>>()?,
+        })
     }
 
     /// The latest moment of a job in the ledger.
@@ -109,9 +192,12 @@ impl History {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
-    use crate::domain::moment::Disposition;
-    use crate::history::testing::{Place, at};
+    use crate::domain::run::{Outcome, Trigger};
+    use crate::history::runs::NewRun;
+    use crate::history::testing::{Place, a_run, at, closing};
 
     fn moment(when: i64, disposition: Disposition) -> Moment {
         Moment {
@@ -128,8 +214,8 @@ mod tests {
         let place = Place::new().await;
         for (when, disposition) in (0..).zip(Disposition::ALL) {
             let early = Moment { run: None, reason: Some("begun".to_owned()), ..moment(when, Disposition::Ran) };
-            place.history.record_moment(&early, at(when)).await.unwrap();
-            place.history.record_moment(&moment(when, *disposition), at(when + 60)).await.unwrap();
+            place.history.record_moments(&[early], at(when)).await.unwrap();
+            place.history.record_moments(&[moment(when, *disposition)], at(when + 60)).await.unwrap();
         }
         let last = place.history.last_moment("managers").await.unwrap();
         assert_eq!(last, Some(moment(11, Disposition::QueueFull)));
@@ -142,5 +228,76 @@ mod tests {
         assert_eq!(found(last).await, [moment(11, Disposition::QueueFull)]);
         let first = MomentFilter { until: Some(at(1)), ..MomentFilter::default() };
         assert_eq!(found(first).await, [moment(0, Disposition::Ran)]);
+    }
+
+    /// What the list of all moments says.
+    async fn listed(place: &Place) -> Vec<Moment> {
+        place.history.list_moments(&MomentFilter::default()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_run_and_its_moment_are_written_together_and_the_run_stays() {
+        let place = Place::new().await;
+        let run = NewRun { moment: Some((at(0), Disposition::Late)), ..a_run("aaaa0001", Trigger::Schedule, 7) };
+        place.history.open_run(&run).await.unwrap();
+        assert_eq!(listed(&place).await, [moment(0, Disposition::Late)]);
+        let told = Moment { run: None, reason: Some("busy".to_owned()), ..moment(0, Disposition::Ran) };
+        place.history.record_moments(std::slice::from_ref(&told), at(8)).await.unwrap();
+        assert_eq!(listed(&place).await, [Moment { run: Some(run.id.clone()), ..told }]);
+        let busy = NewRun { moment: Some((at(60), Disposition::Ran)), ..a_run("bbbb0002", Trigger::Schedule, 60) };
+        place.history.open_run(&busy).await.unwrap_err();
+        assert_eq!(listed(&place).await.len(), 1, "no run, no moment");
+        place.history.close_run(&closing(&run.id, Outcome::Succeeded, 61)).await.unwrap();
+        let early = Moment { run: None, ..moment(60, Disposition::Ran) };
+        place.history.record_moments(&[early], at(60)).await.unwrap();
+        place.history.open_run(&busy).await.unwrap();
+        assert_eq!(listed(&place).await[0].run, Some(busy.id));
+    }
+
+    #[tokio::test]
+    async fn moments_are_recorded_all_or_none() {
+        let place = Place::new().await;
+        place.history.record_moments(&[], at(0)).await.unwrap();
+        let guard = "create trigger no_more before insert on moment when new.planned_at > 1790000002000
+                     begin select raise(abort, 'no more'); end";
+        sqlx::query(guard).execute(place.history.writer().unwrap()).await.unwrap();
+        let rows: Vec<Moment> =
+            (0..=i64::try_from(CHUNK).unwrap()).map(|when| moment(when, Disposition::Down)).collect();
+        place.history.record_moments(&rows, at(0)).await.unwrap_err();
+        assert_eq!(listed(&place).await, []);
+        place.history.record_moments(&rows[..3], at(0)).await.unwrap();
+        assert_eq!(listed(&place).await.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn the_past_of_a_job_is_split_at_now() {
+        let place = Place::new().await;
+        let day = 24 * 60 * 60;
+        let now = at(8 * day);
+        let past = async || place.history.past("managers", now).await.unwrap();
+        assert_eq!(past().await, Past::none(now), "a job that is new counts from now");
+        let unbegun = |when, disposition| Moment { run: None, ..moment(when, disposition) };
+        let rows = [
+            unbegun(0, Disposition::Ran), // too long ago
+            unbegun(day + 1, Disposition::Ran),
+            unbegun(2 * day, Disposition::Down),
+            unbegun(3 * day, Disposition::Late),
+            unbegun(4 * day, Disposition::CaughtUp),
+            moment(5 * day, Disposition::Ran),
+            unbegun(9 * day, Disposition::Ran),
+            unbegun(10 * day, Disposition::TooOld),
+            moment(3650 * day, Disposition::Ran),
+            Moment { job: "licenses".to_owned(), ..moment(8 * day, Disposition::Ran) },
+        ];
+        place.history.record_moments(&rows, at(0)).await.unwrap();
+        let split = Past {
+            since: at(5 * day),
+            last: Some(at(5 * day)),
+            ahead: BTreeSet::from([at(9 * day), at(3650 * day)]),
+            unbegun: vec![at(4 * day), at(3 * day), at(day + 1)],
+        };
+        assert_eq!(past().await, split, "without a schedule on record moments count from the newest row");
+        place.history.schedule_job("managers", "cron 0 2 * * *", "UTC", at(7)).await.unwrap();
+        assert_eq!(past().await, Past { since: at(7), ..split });
     }
 }

@@ -279,7 +279,8 @@ mod tests {
     use std::error::Error as _;
 
     use super::*;
-    use crate::domain::run::{Outcome, Trigger};
+    use crate::domain::run::{Outcome, RunId, Trigger};
+    use crate::history::moments::MomentFilter;
     use crate::history::runs::RunFilter;
     use crate::history::testing::{Place, SOON, a_run, at, closing, past_run, rows};
 
@@ -356,7 +357,7 @@ mod tests {
         sqlx::query("update meta set value = '9.8.7' where key = 'program'").execute(writer).await.unwrap();
         place.history.close().await;
         let before = std::fs::read(place.path()).unwrap();
-        let told = "the database is of version 99, written by graphkeeper 9.8.7; this program knows versions up to 2";
+        let told = "the database is of version 99, written by graphkeeper 9.8.7; this program knows versions up to 3";
         for error in [
             History::open(&place.path(), at(0)).await.unwrap_err(),
             History::open_read_only(&place.path()).await.unwrap_err(),
@@ -465,7 +466,7 @@ mod tests {
         assert_eq!(runs, 1);
     }
 
-    /// Opens a database as the program of an earlier migration left it, with a run in it.
+    /// Makes a database as the program of an earlier migration left it, with a row in every table.
     async fn older(path: &Path, version: i64) {
         let first = MIGRATIONS.iter().filter(|migration| migration.version <= version).cloned().collect();
         let migrator = Migrator { migrations: Cow::Owned(first), ..Migrator::DEFAULT };
@@ -473,14 +474,20 @@ mod tests {
         let writing = options(path, SOON).journal_mode(SqliteJournalMode::Wal);
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(writing).await.unwrap();
         migrator.run(&pool).await.unwrap();
-        sqlx::query(
-            "insert into run (id, job, kind, trigger, caller, config_fingerprint, started_at, pid, host)
-             values ('aaaa1111', 'managers', 'managers', 'manual', 'ana', 'f', 1790000000000, 1, 'h')",
-        )
-        .execute(&pool)
-        .await
-        .unwrap();
+        sqlx::raw_sql(include_str!("samples/version-1.sql")).execute(&pool).await.unwrap();
         pool.close().await;
+    }
+
+    /// How many rows each table of the first version has.
+    async fn census(pool: &SqlitePool) -> Vec<(String, i64)> {
+        let migration = MIGRATIONS.iter().next().unwrap().sql.as_str();
+        let tables = migration.lines().filter_map(|line| line.strip_prefix("create table ")?.split(' ').next());
+        let mut census = Vec::new();
+        for table in tables {
+            let counting = sqlx::AssertSqlSafe(format!("select count(*) from {table}"));
+            census.push((table.to_owned(), sqlx::query_scalar(counting).fetch_one(pool).await.unwrap()));
+        }
+        census
     }
 
     #[tokio::test]
@@ -492,14 +499,33 @@ mod tests {
             let refused = cause(History::open_read_only(&path).await.unwrap_err());
             assert!(matches!(refused, HistoryError::Older { found, .. } if found == version), "{refused:?}");
             let history = History::open(&path, at(0)).await.unwrap();
-            assert_eq!(rows(&history, "run_summary").await, 1);
             let backup = beside(&path, &format!(".backup-{version}"));
             assert_eq!(backup.metadata().unwrap().permissions().mode() & 0o777, 0o640);
             let copy = SqlitePool::connect_with(options(&backup, SOON)).await.unwrap();
             assert_eq!(super::version(&copy).await.unwrap(), version);
-            let runs: i64 = sqlx::query_scalar("select count(*) from run").fetch_one(&copy).await.unwrap();
-            assert_eq!(runs, 1);
+            let before = census(&copy).await;
+            assert!(before.iter().all(|(_, rows)| *rows > 0), "a table has no sample: {before:?}");
+            let after = census(&history.reader).await;
+            // The program that migrated is noted.
+            assert!(after[0].1 > before[0].1 && after[1..] == before[1..], "{before:?} became {after:?}");
+            let views = ["run_summary", "manager_change", "user_decision", "license_latest", "missed_run"];
+            for view in views {
+                assert!(rows(&history, view).await > 0, "{view}");
+            }
         }
+    }
+
+    #[tokio::test]
+    async fn a_moment_of_an_earlier_version_is_given_the_run_that_began_at_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("graphkeeper.db");
+        older(&path, 2).await;
+        let history = History::open(&path, at(0)).await.unwrap();
+        let moments = history.list_moments(&MomentFilter::default()).await.unwrap();
+        let told: Vec<_> = moments.iter().map(|moment| moment.run.as_ref().map(RunId::as_str)).collect();
+        assert_eq!(told, [Some("cccc0003"), None, None, Some("aaaa0001")], "newest first");
+        let unbegun = history.past("managers", at(100)).await.unwrap().unbegun;
+        assert_eq!(unbegun, [at(30)], "only the one at which no run began");
     }
 
     #[tokio::test]

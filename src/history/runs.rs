@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use sqlx::{QueryBuilder, Sqlite};
 
+use crate::domain::moment::Disposition;
 use crate::domain::run::{JobKind, Outcome, RunId, Trigger};
 use crate::history::error::{HistoryError, OpenRun};
+use crate::history::moments::begin_moment;
 use crate::history::rows::{Row, signed, stamp};
 use crate::history::{Found, History, after_prefix};
 
@@ -23,6 +25,8 @@ pub struct NewRun {
     pub started_at: Timestamp,
     pub pid: u32,
     pub host: String,
+    /// The scheduled moment that it is the run of, and what became of that: written together with the run.
+    pub moment: Option<(Timestamp, Disposition)>,
 }
 
 /// How a run ended.
@@ -128,7 +132,7 @@ impl TryFrom<RunRow> for Run {
 }
 
 impl History {
-    /// Opens a run.
+    /// Opens a run, and gives the scheduled moment that led to it this run: both rows are written, or none.
     ///
     /// # Errors
     ///
@@ -172,6 +176,9 @@ impl History {
         .await?;
         if done.rows_affected() == 0 {
             return Err(HistoryError::RunIdTaken(run.id.clone()));
+        }
+        if let Some(moment) = run.moment {
+            begin_moment(&mut tx, (&run.job, &run.id), moment, run.started_at).await?;
         }
         Ok(tx.commit().await?)
     }
@@ -260,6 +267,23 @@ impl History {
     pub async fn list_runs(&self, filter: &RunFilter) -> Result<Vec<Run>, HistoryError> {
         let rows: Vec<RunRow> = list_query(filter).build_query_as().fetch_all(&self.reader).await?;
         rows.into_iter().map(Run::try_from).collect()
+    }
+
+    /// The newest ended run in which a job did what it is for: by schedule, at startup or by hand. Plans, approvals and
+    /// undoings, refused ones too, do not hide it.
+    pub async fn last_run_proper(&self, job: &str) -> Result<Option<Run>, HistoryError> {
+        let row = sqlx::query_as!(
+            RunRow,
+            r#"select id, job, kind, trigger, caller, config_fingerprint, started_at, pid, host, ended_at, outcome, reason,
+                      message, hint, tally, unresolved
+                 from run
+                where job = ? and trigger in ('schedule', 'startup', 'manual') and outcome is not null
+                order by started_at desc, rowid desc limit 1"#,
+            job
+        )
+        .fetch_optional(&self.reader)
+        .await?;
+        row.map(Run::try_from).transpose()
     }
 
     /// The newest run of each job that ever ran, by the job's name.
@@ -435,6 +459,18 @@ mod tests {
         let newest = place.history.last_run_per_job().await.unwrap();
         let newest: Vec<_> = newest.iter().map(|(job, run)| (job.as_str(), run.id.as_str())).collect();
         assert_eq!(newest, [("licenses", "aaaa0003"), ("managers", "aaaa0002")]);
+    }
+
+    #[tokio::test]
+    async fn a_plan_or_an_approval_does_not_hide_how_the_job_itself_ended() {
+        let place = Place::new().await;
+        assert_eq!(place.history.last_run_proper("managers").await.unwrap(), None);
+        for (number, trigger) in (0..).zip(Trigger::ALL) {
+            past_run(&place.history, &format!("aaaa000{number}"), *trigger, number * 10).await;
+        }
+        place.history.open_run(&a_run("bbbb0001", Trigger::Schedule, 900)).await.unwrap();
+        let last = place.history.last_run_proper("managers").await.unwrap().unwrap();
+        assert_eq!((last.id.as_str(), last.trigger), ("aaaa0002", Trigger::Manual));
     }
 
     #[tokio::test]

@@ -135,7 +135,7 @@ async fn missed_moments_leave_out_those_that_ran() {
             run: Some(RunId::stored("aaaa0001")),
             reason: Some("asleep".to_owned()),
         };
-        place.history.record_moment(&moment, at(200)).await.unwrap();
+        place.history.record_moments(&[moment], at(200)).await.unwrap();
     }
     let missed = told(&place.history, "select planned, disposition, covered_by from missed_run").await;
     assert_eq!(missed, ["2026-09-21T14:14:20Z|collapsed|aaaa0001"]);

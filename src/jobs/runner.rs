@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::clock::Clock;
+use crate::domain::moment::Disposition;
 use crate::domain::run::{Outcome, RunId, Trigger};
 use crate::history::History;
 use crate::history::error::HistoryError;
@@ -41,6 +42,8 @@ pub struct Order {
     /// The person or service that asked: a user name, or `schedule`.
     pub caller: String,
     pub task: Task,
+    /// The scheduled moment that it is the run of, and what became of that.
+    pub moment: Option<(Timestamp, Disposition)>,
 }
 
 /// What work is handed: where to record, what time it is, whether to stop.
@@ -169,6 +172,7 @@ impl Runner {
                 started_at: started,
                 pid: std::process::id(),
                 host: self.host.clone(),
+                moment: order.moment,
             })
             .await
     }

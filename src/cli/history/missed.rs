@@ -93,7 +93,7 @@ mod tests {
                 run: run.map(RunId::stored),
                 reason: reason.map(str::to_owned),
             };
-            place.history.record_moment(&moment, at(9)).await.unwrap();
+            place.history.record_moments(&[moment], at(9)).await.unwrap();
         }
         let filter = MomentFilter { missed_only: true, ..MomentFilter::default() };
         let table = table(&place.history.list_moments(&filter).await.unwrap(), &TimeZone::UTC);
