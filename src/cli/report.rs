@@ -96,7 +96,7 @@ fn changes(changes: &[ChangeLine], most: usize) -> Table {
             Cell::text(&change.login),
             change.from.as_ref().map_or_else(nobody, Cell::text),
             change.to.as_ref().map_or_else(nobody, Cell::text),
-            Cell::text(change.state),
+            Cell::text(change.state.as_ref()),
             Cell::text(change.note.clone().unwrap_or_default()),
         ]);
     }

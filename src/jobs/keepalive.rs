@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::domain::run::Outcome;
@@ -27,7 +27,7 @@ pub struct Keepalive {
 }
 
 /// What one request was answered.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reply {
     pub path: String,
     pub status: Option<u16>,

@@ -1,10 +1,11 @@
 //! How a run ended, for history, for the log and for whoever waits at a terminal.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::domain::decision::{ChangeKind, Tally};
@@ -15,15 +16,15 @@ use crate::http::calls::Call;
 use crate::jobs::error::{JobError, chain};
 use crate::jobs::keepalive::Reply;
 
-/// A whole run, as it is printed.
-#[derive(Debug, Serialize)]
+/// A whole run, as it is printed; read back, it prints the same.
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Report {
     pub run: RunId,
     pub job: String,
     pub kind: JobKind,
     pub trigger: Trigger,
     pub started: Timestamp,
-    #[serde(serialize_with = "as_seconds")]
+    #[serde(serialize_with = "as_seconds", deserialize_with = "from_seconds")]
     pub took: Duration,
     #[serde(flatten)]
     pub finish: Finish,
@@ -33,8 +34,12 @@ fn as_seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Resul
     serializer.serialize_f64(duration.as_secs_f64())
 }
 
+fn from_seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
+
 /// The end of a run.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Finish {
     pub outcome: Outcome,
     /// A code word: a vendor's code, or one of ours such as `listing_broken`.
@@ -62,7 +67,7 @@ impl Default for Finish {
 }
 
 /// What the kind of job adds.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Details {
     #[default]
@@ -73,7 +78,7 @@ pub enum Details {
 }
 
 /// What a managers run saw and did.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct ManagersDetails {
     pub tally: Tally,
     /// The plan that was stored, when something waits for approval.
@@ -85,7 +90,7 @@ pub struct ManagersDetails {
 }
 
 /// One change, for people.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangeLine {
     pub login: String,
     pub account: String,
@@ -94,19 +99,19 @@ pub struct ChangeLine {
     pub from: Option<String>,
     pub to: Option<String>,
     /// `planned`, `held`, `confirmed`, `unconfirmed`, `refused`, `unknown`, `stale`, `vanished`, `not_reached` …
-    pub state: &'static str,
+    pub state: Cow<'static, str>,
     /// The vendor's code and message for a refusal, or why it was not tried.
     pub note: Option<String>,
 }
 
 /// What a licenses run saw.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct LicensesDetails {
     pub products: Vec<ProductLine>,
 }
 
 /// One product, for people.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct ProductLine {
     pub part_number: String,
     pub status: String,
@@ -260,4 +265,82 @@ fn by_service(calls: &[Call]) -> Map<String, Value> {
         *entry = json!(entry.as_u64().unwrap_or(0) + u64::from(call.attempts));
     }
     counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::decision::Reason;
+
+    fn report(took: Duration, details: Details) -> Report {
+        Report {
+            run: RunId::stored("7f3k0000"),
+            job: "managers".to_owned(),
+            kind: JobKind::Managers,
+            trigger: Trigger::Manual,
+            started: "2026-11-21T06:00:00.123456789Z".parse().unwrap(),
+            took,
+            finish: Finish {
+                reason: Some("busy".to_owned()),
+                hint: Some("wait".to_owned()),
+                unresolved: Some(3),
+                ..Finish::succeeded("one line".to_owned(), details)
+            },
+        }
+    }
+
+    #[test]
+    fn a_report_that_was_sent_and_read_prints_the_same() {
+        let change = ChangeLine {
+            login: "ana".to_owned(),
+            account: "ana@corp.example".to_owned(),
+            kind: ChangeKind::Change,
+            from: None,
+            to: Some("bo".to_owned()),
+            state: Cow::Borrowed("confirmed"),
+            note: None,
+        };
+        let mut managers =
+            ManagersDetails { changes: vec![change], notes: vec!["a note".to_owned()], ..Default::default() };
+        managers.tally.reasons.insert(Reason::Agreed, 12);
+        managers.plan = Some(PlanId::stored("p1"));
+        let product = ProductLine {
+            part_number: "E5".to_owned(),
+            status: "Enabled".to_owned(),
+            bought: 25,
+            assigned: 30,
+            free: -5,
+            next_lifecycle: Some(Timestamp::UNIX_EPOCH),
+        };
+        let reply = Reply {
+            path: "/me".to_owned(),
+            status: Some(200),
+            latency_ms: 12,
+            request_id: Some("id".to_owned()),
+            client_request_id: Some("never printed".to_owned()),
+            verdict: CallVerdict::Ok,
+            problem: None,
+            body: Some("never printed".to_owned()),
+        };
+        for details in [
+            Details::None,
+            Details::Managers(Box::new(managers)),
+            Details::Licenses(LicensesDetails { products: vec![product] }),
+            Details::Keepalive(vec![reply]),
+        ] {
+            let sent = serde_json::to_string(&report(Duration::from_nanos(86_400_123_456_789), details)).unwrap();
+            assert!(!sent.contains("never printed"), "{sent}");
+            let read: Report = serde_json::from_str(&sent).unwrap();
+            assert_eq!(serde_json::to_string(&read).unwrap(), sent);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_length_of_a_run_up_to_eleven_days_changes_on_the_way(seconds in 0_u64..1_000_000, nanos in 0_u32..1_000_000_000) {
+            let sent = serde_json::to_string(&report(Duration::new(seconds, nanos), Details::None)).unwrap();
+            let read: Report = serde_json::from_str(&sent).unwrap();
+            proptest::prop_assert_eq!(serde_json::to_string(&read).unwrap(), sent);
+        }
+    }
 }

@@ -104,6 +104,7 @@ impl Runner {
         let holder = Holder { pid: std::process::id(), caller: order.caller.clone(), run: run.to_string() };
         let finish = match JobLock::take(&self.state, &job.name, &holder) {
             Ok(lock) => {
+                progress.begin(&run);
                 let finish = self.locked(&run, job, &order, stop, progress, started).await;
                 drop(lock);
                 finish

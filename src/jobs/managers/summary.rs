@@ -286,7 +286,7 @@ fn line(sides: &Sides, change: &Change, state: &'static str, note: Option<String
         kind: change.kind,
         from: label(&sides.accounts, change.from),
         to: label(&sides.accounts, change.to),
-        state,
+        state: state.into(),
         note,
     }
 }
