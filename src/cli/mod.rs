@@ -34,7 +34,7 @@ use crate::cli::args::{Arguments, Command, LogChoice};
 use crate::cli::failure::Failure;
 use crate::clock::{Clock, SystemClock};
 use crate::config;
-use crate::telemetry::{self, LogFormat};
+use crate::telemetry::{self, Destination, LogFormat};
 
 /// Parses the arguments, starts logging, runs the command, and says how it went.
 #[must_use]
@@ -46,21 +46,35 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::SUCCEEDED });
         }
     };
-    if let Err(error) = start_logging(&arguments) {
-        render::say(&render::error_chain(&error, None));
-        return ExitCode::from(exit::USAGE);
-    }
+    let log = match start_logging(&arguments) {
+        Ok(log) => log,
+        Err(error) => {
+            render::say(&render::error_chain(&error, None));
+            return ExitCode::from(exit::USAGE);
+        }
+    };
     match dispatch(&arguments) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            render::say(&failure.text());
+            tell(&failure.text(), log);
+            if let Command::Daemon = arguments.command {
+                crate::daemon::not_started(&failure.text());
+            }
             ExitCode::from(failure.code)
         }
     }
 }
 
+/// A failure on standard error; where that leads into the journal, as errors, a record a line.
+fn tell(failure: &str, log: Destination) {
+    match log {
+        Destination::StandardError => render::say(failure),
+        Destination::Journal => failure.lines().for_each(|line| tracing::error!("{line}")),
+    }
+}
+
 /// A service tells its story; a command at a terminal speaks up when something is wrong.
-fn start_logging(arguments: &Arguments) -> Result<(), telemetry::TelemetryError> {
+fn start_logging(arguments: &Arguments) -> Result<Destination, telemetry::TelemetryError> {
     let format = match arguments.global.log {
         LogChoice::Text => LogFormat::Text,
         LogChoice::Json => LogFormat::Json,

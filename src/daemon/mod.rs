@@ -27,6 +27,7 @@ pub use plan::{Entry, jitter};
 pub use scheduler::SchedulerError;
 pub use serve::serve;
 pub use signals::{Signal, listen};
+pub use systemd::not_started;
 
 /// What the service asks of the rest of the program.
 #[derive(Debug)]

@@ -71,6 +71,26 @@ pub(super) fn beat_every() -> Option<Duration> {
     sd_notify::watchdog_enabled().map(|patience| patience / 2).filter(|every| !every.is_zero())
 }
 
+/// The service leaves before it served: its last status, which `systemctl status` goes on to show. `why` may have several
+/// lines, as the report of a configuration has.
+pub fn not_started(why: &str) {
+    send(&[NotifyState::Status(&last_words(why))]);
+}
+
+/// The longest status of a service that did not start: some lines of a terminal.
+const LAST_WORDS: usize = 500;
+
+/// On one line, for a newline would end the status; the beginning of it when it is long.
+fn last_words(why: &str) -> String {
+    let why = why.strip_prefix("error: ").unwrap_or(why);
+    let lines: Vec<&str> = why.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let line = format!("not started: {}", lines.join("; "));
+    match line.char_indices().nth(LAST_WORDS) {
+        Some((end, _)) => format!("{}… (more in the journal)", &line[..end]),
+        None => line,
+    }
+}
+
 fn send(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         warn!(error = &error as &dyn Error, "the service manager was not told how the service is");
@@ -96,5 +116,15 @@ mod tests {
         assert_eq!(status(None, &[]), "no run is scheduled");
         assert_eq!(stopping(&["keepalive".into(), "licenses".into()]), "stopping; waiting for keepalive, licenses");
         assert_eq!(stopping(&[]), "stopping");
+    }
+
+    #[test]
+    fn the_last_words_are_one_line_and_not_too_long() {
+        assert_eq!(
+            last_words("error: 2 problems\n  a:1:2: key: ä\n\n  b"),
+            "not started: 2 problems; a:1:2: key: ä; b"
+        );
+        let long = last_words(&"ä".repeat(2000));
+        assert!(long.ends_with("ä… (more in the journal)") && long.chars().count() < 550, "{long}");
     }
 }

@@ -1,10 +1,17 @@
-//! Log lines: plain text on standard error, or JSON by choice. Standard output is for data alone.
+//! Log lines: into systemd's journal where standard error leads there, otherwise plain text on standard error; JSON by
+//! choice. Standard output is for data alone.
+
+mod journal;
 
 use std::io::{self, IsTerminal};
 use std::str::FromStr;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use journal::Journal;
 
 /// What is logged when `GRAPHKEEPER_LOG` does not say: the trigger library greets at `info`, the network ones chatter.
 const QUIET: [&str; 3] = ["tokio_cron_scheduler=warn", "hyper_util=warn", "sqlx=warn"];
@@ -30,6 +37,14 @@ impl FromStr for LogFormat {
     }
 }
 
+/// Where log lines go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    StandardError,
+    /// Records with fields. What is written to standard error arrives there too, but without a priority of its own.
+    Journal,
+}
+
 /// Logging cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
@@ -43,10 +58,19 @@ pub enum TelemetryError {
 ///
 /// # Errors
 ///
-/// [`TelemetryError`] when the filter cannot be read or logging runs already.
-pub fn start(format: LogFormat, filter: Option<&str>, default: &str) -> Result<(), TelemetryError> {
+/// [`TelemetryError`] when the filter cannot be read or logging runs already. A journal that cannot be reached is none.
+pub fn start(format: LogFormat, filter: Option<&str>, default: &str) -> Result<Destination, TelemetryError> {
+    let filter = env_filter(filter, default)?;
+    let stream = std::env::var("JOURNAL_STREAM").ok();
+    let started = |error| TelemetryError::Started(Box::new(error));
+    if format == LogFormat::Text
+        && let Some(journal) = Journal::behind_standard_error(stream.as_deref())
+    {
+        tracing_subscriber::registry().with(filter).with(journal).try_init().map_err(started)?;
+        return Ok(Destination::Journal);
+    }
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(env_filter(filter, default)?)
+        .with_env_filter(filter)
         .with_span_events(FmtSpan::NONE)
         .with_target(false)
         .with_writer(io::stderr);
@@ -55,7 +79,8 @@ pub fn start(format: LogFormat, filter: Option<&str>, default: &str) -> Result<(
         LogFormat::Text => builder.with_ansi(colored).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).with_ansi(false).try_init(),
     }
-    .map_err(TelemetryError::Started)
+    .map_err(TelemetryError::Started)?;
+    Ok(Destination::StandardError)
 }
 
 /// The operator's words come last and win.
