@@ -15,6 +15,7 @@ pub(super) type List<T> = Vec<Option<T>>;
 pub(super) struct Raw {
     pub(super) timezone: Option<String>,
     pub(super) state: Option<RawState>,
+    pub(super) control: Option<RawControl>,
     pub(super) http: Option<RawHttp>,
     pub(super) okta: Option<RawOkta>,
     pub(super) entra: Option<RawEntra>,
@@ -25,6 +26,12 @@ pub(super) struct Raw {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawState {
     pub(super) directory: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawControl {
+    pub(super) socket: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

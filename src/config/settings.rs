@@ -22,6 +22,7 @@ pub struct Settings {
     pub zone: Zone,
     /// Where the database, locks and rotated tokens live.
     pub state_directory: PathBuf,
+    pub control: ControlSettings,
     pub http: HttpSettings,
     /// Present whenever a job needs it.
     pub okta: Option<OktaSettings>,
@@ -67,6 +68,13 @@ impl NamedSecret {
 pub struct Zone {
     pub name: String,
     pub tz: TimeZone,
+}
+
+/// Where commands reach the running service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlSettings {
+    /// A Unix socket; short enough to be bound.
+    pub socket: PathBuf,
 }
 
 #[derive(Clone, Debug, PartialEq)]

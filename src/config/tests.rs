@@ -8,8 +8,8 @@ use serde::de::{Deserialize, Deserializer, Visitor, value::Error as FieldError};
 
 use super::*;
 use crate::config::raw::{
-    RawBrake, RawCorrelateRule, RawEntra, RawEntraApp, RawEntraUser, RawHttp, RawJob, RawManagerRule, RawOkta,
-    RawOktaAuth, RawScope, RawState, SECRET_KEYS,
+    RawBrake, RawControl, RawCorrelateRule, RawEntra, RawEntraApp, RawEntraUser, RawHttp, RawJob, RawManagerRule,
+    RawOkta, RawOktaAuth, RawScope, RawState, SECRET_KEYS,
 };
 use crate::config::secrets::SecretRef;
 use crate::config::settings::{Cloud, ScopeSettings, Work};
@@ -103,6 +103,7 @@ fn the_example_names_every_key_there_is() {
     let all = [
         fields::<Raw>(),
         fields::<RawState>(),
+        fields::<RawControl>(),
         fields::<RawHttp>(),
         fields::<RawOkta>(),
         fields::<RawOktaAuth>(),
@@ -486,6 +487,28 @@ fn the_state_directory_is_where_systemd_or_the_user_keeps_state() {
     let written =
         load_text(Path::new("/etc/gk/gk.toml"), &format!("state = {{ directory = \"here\" }}\n{GOOD}"), &env(&[]));
     assert_eq!(written.unwrap().state_directory, Path::new("/etc/gk/here"), "relative to the file");
+}
+
+#[test]
+fn the_control_socket_lies_where_systemd_gives_room_or_in_the_state_directory() {
+    let socket = |text: &str| parse(&format!("{text}\n{GOOD}")).map(|settings| settings.control.socket);
+    for (text, expected) in [
+        ("state = { directory = \"/var/lib/graphkeeper\" }", "/run/graphkeeper/control.sock"),
+        ("state = { directory = \"/var/lib/graphkeeper/contoso\" }", "/run/graphkeeper/contoso/control.sock"),
+        ("state = { directory = \"/var/lib\" }", "/var/lib/control.sock"),
+        ("state = { directory = \"/srv/gk\" }", "/srv/gk/control.sock"),
+        ("control = { socket = \"/tmp/gk.sock\" }", "/tmp/gk.sock"),
+        ("control = { socket = \"gk.sock\" }", "gk.sock"),
+    ] {
+        assert_eq!(socket(text).unwrap(), Path::new(expected), "{text}");
+    }
+    let of = |bytes: usize| format!("control = {{ socket = \"/{}\" }}", "s".repeat(bytes - 1));
+    assert!(socket(&of(107)).is_ok());
+    let said = lines(parse(&format!("{}\n{GOOD}", of(108))));
+    assert!(said.starts_with("gk.toml:1:22: control.socket: /sss"), "{said}");
+    assert!(said.ends_with("has 108 bytes, and a socket's path at most 107: write a shorter one, such as \"/run/graphkeeper/control.sock\""), "{said}");
+    let deep = format!("state = {{ directory = \"/{}\" }}", "d".repeat(100));
+    assert!(lines(parse(&format!("{deep}\n{GOOD}"))).contains("control.socket: /ddd"), "the default is refused too");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! From what people write to what the program trusts. Every step goes on after a mistake, so that all are found.
 
+mod control;
 mod jobs;
 mod managers;
 mod services;
@@ -32,6 +33,7 @@ pub(super) fn settings(raw: Raw, base: &Path, env: &[(String, String)], report: 
     let utc = Zone { name: "UTC".to_owned(), tz: TimeZone::UTC };
     let zone = parser.zone(&root.key("timezone"), raw.timezone.as_deref(), utc);
     let state_directory = parser.state_directory(raw.state.and_then(|state| state.directory));
+    let control = state_directory.as_deref().map(|state| parser.control(raw.control.unwrap_or_default(), state));
     let http = parser.http(&raw.http.unwrap_or_default());
     let (has_okta, identities) = (raw.okta.is_some(), Identities::of(raw.entra.as_ref()));
     let okta = raw.okta.map(|okta| parser.okta(okta));
@@ -46,6 +48,7 @@ pub(super) fn settings(raw: Raw, base: &Path, env: &[(String, String)], report: 
     Some(Settings {
         zone,
         state_directory: state_directory?,
+        control: control.flatten()?,
         http,
         okta: okta.flatten(),
         entra: entra?,
