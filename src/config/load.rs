@@ -53,8 +53,20 @@ fn text_of(path: &Path, report: &mut Report) -> Option<String> {
     }
 }
 
+/// Where the drop-ins of the file at `path` are: `NAME.d` beside `NAME.toml`.
+pub(super) fn drop_in_directory(path: &Path) -> PathBuf {
+    path.with_extension("d")
+}
+
+/// Whether a file there is a drop-in. Hidden ones are not: editors leave such beside the file that is being edited, and
+/// Emacs names them `.#NAME.toml`.
+pub(super) fn is_drop_in(path: &Path) -> bool {
+    let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+    !hidden && path.extension().is_some_and(|end| end == "toml")
+}
+
 fn drop_ins(path: &Path, report: &mut Report) -> Vec<PathBuf> {
-    let directory = path.with_extension("d");
+    let directory = drop_in_directory(path);
     let entries = match fs::read_dir(&directory) {
         Ok(entries) => entries,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -66,7 +78,7 @@ fn drop_ins(path: &Path, report: &mut Report) -> Vec<PathBuf> {
         }
     };
     let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-    let mut paths: Vec<_> = paths.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
+    let mut paths: Vec<_> = paths.filter(|path| is_drop_in(path)).collect();
     paths.sort();
     paths
 }

@@ -15,6 +15,7 @@ pub mod secrets;
 pub mod settings;
 mod spans;
 mod strict;
+pub mod watch;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

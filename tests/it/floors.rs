@@ -11,6 +11,7 @@ const HOMES: [(&str, &str); 9] = [
     ("reqwest", "http"),
     ("sqlx", "history"),
     ("config", "config/load.rs"),
+    ("notify", "config/watch"),
     ("tokio_cron_scheduler", "daemon/scheduler.rs"),
     ("chrono", "daemon/scheduler.rs"),
     ("tracing_subscriber", "telemetry"),
