@@ -5,7 +5,6 @@ use std::io;
 use std::path::Path;
 
 use jiff::Timestamp;
-use jiff::fmt::friendly::{Designator, Spacing, SpanPrinter};
 use serde_json::{Value, json};
 
 use crate::cli::args::{Global, OutputFormat};
@@ -14,7 +13,7 @@ use crate::cli::render::{self, Cell, Table, local};
 use crate::config;
 use crate::config::problem::{Origin, Problem};
 use crate::config::settings::{JobSettings, Settings, Work};
-use crate::schedule::Schedule;
+use crate::schedule::{CatchUp, Schedule};
 
 /// How many runs are foretold.
 const RUNS: usize = 5;
@@ -148,18 +147,26 @@ fn job_text(text: &mut String, job: &JobSettings, now: Timestamp) {
     }
     let counted =
         matches!(job.schedule, Some(Schedule::Every(_))).then_some(", counted from now for want of a last run");
-    let jitter = (!job.jitter.is_zero()).then(|| format!(", each up to {} later", spoken(job.jitter)));
+    let jitter = (!job.jitter.is_zero()).then(|| format!(", each up to {} later", config::spoken(job.jitter)));
     let _ = writeln!(text, "  next in {}{}{}", job.zone.name, jitter.unwrap_or_default(), counted.unwrap_or_default());
     for run in next_runs(job, now) {
         let _ = writeln!(text, "    {}", local(run, &job.zone.tz));
     }
+    let _ = writeln!(text, "  {}", catch_up(job));
 }
 
-fn spoken(length: std::time::Duration) -> String {
-    SpanPrinter::new()
-        .designator(Designator::Verbose)
-        .spacing(Spacing::BetweenUnitsAndDesignators)
-        .unsigned_duration_to_string(&length)
+/// What becomes of moments that were missed, as a sentence.
+fn catch_up(job: &JobSettings) -> String {
+    let within = job.catch_up_within.map(config::spoken);
+    match (job.catch_up, within) {
+        (CatchUp::Skip, _) => "missed: not caught up".to_owned(),
+        (CatchUp::Once, None) => "missed: the newest is caught up, within a day and before the one after it".to_owned(),
+        (CatchUp::Once, Some(within)) => format!("missed: the newest is caught up, within {within}"),
+        (CatchUp::All, None) => {
+            "missed: the newest ten are caught up, each within a day and before the one after it".to_owned()
+        }
+        (CatchUp::All, Some(within)) => format!("missed: the newest ten are caught up, each within {within}"),
+    }
 }
 
 /// The next moments of a job. A period counts from its last run, which `check` does not know: it counts from now.
@@ -199,6 +206,8 @@ fn job_json(job: &JobSettings, now: Timestamp) -> Value {
         "kind": job.kind(),
         "schedule": job.schedule.as_ref().map(Schedule::as_str),
         "timezone": job.zone.name,
+        "catch_up": job.catch_up,
+        "catch_up_within": job.catch_up_within.map(config::spoken),
         "next": next_runs(job, now).iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
 }
@@ -259,6 +268,7 @@ every = "2 days"
             2026-03-15 02:00:00 EDT
             2026-03-18 02:00:00 EDT
             2026-03-22 02:00:00 EDT
+          missed: the newest is caught up, within a day and before the one after it
 
         licenses (licenses): every 2 days
           next in Europe/Oslo, counted from now for want of a last run
@@ -267,6 +277,7 @@ every = "2 days"
             2026-03-10 13:00:00 CET
             2026-03-12 13:00:00 CET
             2026-03-14 13:00:00 CET
+          missed: the newest is caught up, within a day and before the one after it
 
         managers (managers, mode plan): runs by hand only
         "#);

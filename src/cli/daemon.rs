@@ -16,7 +16,6 @@ use crate::jobs::error::chain;
 use crate::jobs::lock::{Holder, JobLock, LockError};
 use crate::jobs::progress::Progress;
 use crate::jobs::runner::Order;
-use crate::schedule::CatchUp;
 use tracing::{error, warn};
 
 /// Runs the configured jobs on their schedules until the service is stopped.
@@ -73,8 +72,8 @@ async fn entries(app: &App) -> Result<Vec<Entry>, Failure> {
             schedule,
             zone: job.zone.tz.clone(),
             jitter: job.jitter,
-            catch_up: CatchUp::Once,
-            catch_up_within: None,
+            catch_up: job.catch_up,
+            catch_up_within: job.catch_up_within,
             past: Past { last, ..Past::none(app.clock.now()) },
             paused: None,
         });

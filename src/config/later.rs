@@ -35,9 +35,6 @@ const WORDS: [LaterWord; 2] = [
 /// Kinds of jobs that wait.
 const KINDS: [&str; 2] = ["directory", "request"];
 
-/// Keys of jobs that wait.
-const JOB_KEYS: [&str; 2] = ["catch_up", "catch_up_within"];
-
 /// Reports what waits and takes it out of `tree`, with all that only makes sense beside it.
 pub(super) fn refuse(tree: &mut Value, report: &mut Report) {
     for later in &WORDS {
@@ -73,12 +70,6 @@ fn refuse_jobs(tree: &mut Value, report: &mut Report) {
         if let Some(kind) = kind.filter(|kind| KINDS.contains(&kind.as_str())) {
             report.problem(&job.key("kind"), format!("`{kind}` jobs are not available yet in this version"));
             remove(tree, &job);
-            continue;
-        }
-        for key in JOB_KEYS {
-            if remove(tree, &job.key(key)).is_some() {
-                report.unwanted(&job.key(key), "is not available yet in this version", None);
-            }
         }
     }
 }

@@ -27,6 +27,8 @@ use crate::config::raw::Raw;
 use crate::config::report::Report;
 use crate::config::settings::Settings;
 
+pub use parse::spoken;
+
 /// Reads the file at `path`, its drop-ins (`NAME.d/*.toml` beside `NAME.toml`) and the `GRAPHKEEPER__…` variables of
 /// `env`; each overrides those before it.
 ///

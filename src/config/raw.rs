@@ -91,6 +91,8 @@ pub(super) struct RawJob {
     pub(super) every: Option<String>,
     pub(super) timezone: Option<String>,
     pub(super) jitter: Option<String>,
+    pub(super) catch_up: Option<String>,
+    pub(super) catch_up_within: Option<String>,
     pub(super) timeout: Option<String>,
     pub(super) mode: Option<String>,
     pub(super) manager: Option<List<RawManagerRule>>,

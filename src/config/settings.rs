@@ -13,7 +13,7 @@ use crate::domain::run::{JobKind, Mode};
 use crate::reconcile::brake::Brake;
 use crate::reconcile::percent::Percent;
 use crate::reconcile::policy::Policy;
-use crate::schedule::Schedule;
+use crate::schedule::{CatchUp, Schedule};
 
 /// A whole configuration that holds together.
 #[derive(Clone, Debug)]
@@ -171,7 +171,7 @@ pub struct EntraUser {
 }
 
 /// One job.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct JobSettings {
     pub name: String,
     /// `None`: runs by hand only.
@@ -179,6 +179,11 @@ pub struct JobSettings {
     pub zone: Zone,
     /// The most by which a run may be put off, so that many installations do not knock at once.
     pub jitter: Duration,
+    /// What becomes of moments that were missed.
+    pub catch_up: CatchUp,
+    /// How long ago a moment may have been missed and still be caught up; `None`: the shorter of a day and the time to the
+    /// moment after it.
+    pub catch_up_within: Option<Duration>,
     /// After this a run is ended as `timed_out`.
     pub timeout: Duration,
     pub work: Work,
@@ -195,14 +200,14 @@ impl JobSettings {
 }
 
 /// What a job does.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Work {
     Managers(Box<ManagersSettings>),
     Licenses,
     Keepalive(KeepaliveSettings),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ManagersSettings {
     pub mode: Mode,
     pub policy: Policy,

@@ -15,6 +15,7 @@ use crate::config::secrets::SecretRef;
 use crate::config::settings::{Cloud, ScopeSettings, Work};
 use crate::domain::run::Mode;
 use crate::reconcile::brake::Brake;
+use crate::schedule::CatchUp;
 
 const EXAMPLE: &str = include_str!("../../graphkeeper.example.toml");
 
@@ -206,10 +207,6 @@ fn each_mistake_is_named_with_its_place_and_the_nearest_word() {
         (
             "[jobs.k]\nkind = \"keepalive\"\nmode = \"apply\"",
             "gk.toml:14:1: jobs.k.mode: belongs to managers jobs, and this is a keepalive job",
-        ),
-        (
-            "[jobs.k]\nkind = \"keepalive\"\ncatch_up = \"all\"",
-            "gk.toml:14:1: jobs.k.catch_up: is not available yet in this version",
         ),
         (
             "[jobs.k]\nkind = \"keepaliv\"",
@@ -454,6 +451,49 @@ fn what_is_allowed_and_risky_is_warned_of() {
     gk.toml:16:12: jobs.keepalive.schedule: comes more often than `min_interval` allows: runs that are too soon are left out
     ");
     assert!(parse(&format!("{text}canaries = []\n")).is_err(), "a key in the wrong job");
+}
+
+#[test]
+fn catching_up_is_read_and_what_changes_nothing_is_warned_of() {
+    let job = |lines: &str| format!("{GOOD}[jobs.licenses]\nkind = \"licenses\"\n{lines}\n");
+    let settings = parse(&job("every = \"2 hours\"\ncatch_up = \"all\"\ncatch_up_within = \"20 hours\"")).unwrap();
+    let licenses = &settings.jobs["licenses"];
+    assert_eq!((licenses.catch_up, licenses.catch_up_within), (CatchUp::All, Some(Duration::from_hours(20))));
+    assert_eq!(settings.warnings, []);
+    let managers = &settings.jobs["managers"];
+    assert_eq!((managers.catch_up, managers.catch_up_within), (CatchUp::Once, None));
+
+    let warned = |lines: &str| {
+        let warnings = parse(&job(lines)).unwrap().warnings;
+        warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    for (lines, warning) in [
+        ("every = \"2 hours\"\ncatch_up_within = \"121 minutes\"", "within 2 hours, the newest moment is always"),
+        ("every = \"2 hours\"\ncatch_up = \"all\"\ncatch_up_within = \"21 hours\"", "within 20 hours, the newest ten"),
+        ("schedule = \"0 6 * * MON-FRI\"\ncatch_up_within = \"4 days\"", "within 3 days, the newest moment is always"),
+        ("schedule = \"* 9-17 * * MON-FRI\"\ncatch_up_within = \"4 days\"", "within 2 days 15 hours 1 minute, the"),
+        ("schedule = \"0 6 1 1 *\"\ncatch_up_within = \"400 days\"", "within 366 days, the"),
+        ("schedule = \"0 6 * * *\"\ncatch_up = \"skip\"\ncatch_up_within = \"1 hour\"", "has no effect: with `skip`"),
+        ("catch_up = \"all\"", "has no effect: a job without a schedule"),
+    ] {
+        assert!(warned(lines).contains(warning), "{lines}: {}", warned(lines));
+    }
+    for fine in [
+        "schedule = \"0 6 * * MON-FRI\"\ncatch_up_within = \"3 days\"",
+        "schedule = \"* 9-17 * * MON-FRI\"\ncatch_up_within = \"1 day\"",
+        "schedule = \"* * 9-17 * * MON-FRI\"\ncatch_up_within = \"1 day\"",
+        "every = \"1 hour\"\ncatch_up = \"skip\"",
+    ] {
+        assert_eq!(warned(fine), "", "{fine}");
+    }
+    insta::assert_snapshot!(problems(&format!("{GOOD}catch_up = \"all\"\ncatch_up_within = \"0s\"\nschedule = \"@daily\"")), @"
+    gk.toml:12:12: jobs.managers.catch_up: managers jobs are not caught up run by run: one run finds all that differs; use `once`
+    gk.toml:13:19: jobs.managers.catch_up_within: must be more than nothing
+    ");
+    insta::assert_snapshot!(problems(&job("every = \"1 hour\"\ncatch_up = \"one\"\ncatch_up_within = \"7\"")), @r#"
+    gk.toml:15:12: jobs.licenses.catch_up: `one` is not one of once, all, skip (did you mean `once`?)
+    gk.toml:16:19: jobs.licenses.catch_up_within: `7` has no unit: write "7 seconds" or "7 minutes"
+    "#);
 }
 
 #[test]

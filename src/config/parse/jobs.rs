@@ -46,6 +46,7 @@ impl Parser<'_> {
         let schedule = self.schedule(&path, &raw);
         let zone = self.zone(&path.key("timezone"), raw.timezone.as_deref(), zone.clone());
         let jitter = self.time(&path.key("jitter"), raw.jitter.as_deref(), Duration::ZERO);
+        let (catch_up, catch_up_within) = self.catch_up(&path, kind, &raw);
         let patience = if kind == Some(JobKind::Managers) { MANAGERS_TIMEOUT } else { OTHER_TIMEOUT };
         let timeout = self.time_limit(&path.key("timeout"), raw.timeout.as_deref(), patience);
         let work = match kind? {
@@ -53,8 +54,9 @@ impl Parser<'_> {
             JobKind::Licenses => Work::Licenses,
             JobKind::Keepalive => Work::Keepalive(self.keepalive(&path, raw, loopback)),
         };
-        let job = JobSettings { name, schedule, zone, jitter, timeout, work };
+        let job = JobSettings { name, schedule, zone, jitter, catch_up, catch_up_within, timeout, work };
         self.too_often(&path, &job);
+        self.vain_catch_up(&path, &job);
         Some(job)
     }
 

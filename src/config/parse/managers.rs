@@ -60,7 +60,13 @@ impl Parser<'_> {
     }
 
     /// One of a closed list of words; the default when nothing is written.
-    fn listed<T: Copy + Display>(&mut self, path: &KeyPath, written: Option<&str>, all: &[T], default: T) -> T {
+    pub(super) fn listed<T: Copy + Display>(
+        &mut self,
+        path: &KeyPath,
+        written: Option<&str>,
+        all: &[T],
+        default: T,
+    ) -> T {
         let words: Vec<String> = all.iter().map(ToString::to_string).collect();
         let known: Vec<(&str, T)> = words.iter().map(String::as_str).zip(all.iter().copied()).collect();
         self.word(path, written, &known, default)

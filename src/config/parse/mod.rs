@@ -1,5 +1,6 @@
 //! From what people write to what the program trusts. Every step goes on after a mistake, so that all are found.
 
+mod catch_up;
 mod control;
 mod jobs;
 mod managers;
@@ -16,6 +17,8 @@ use crate::config::raw::{Raw, RawHttp, RawSecret};
 use crate::config::report::Report;
 use crate::config::secrets::SecretRef;
 use crate::config::settings::{HttpSettings, NamedSecret, Settings, Zone};
+
+pub use values::spoken;
 
 /// What every step needs: where to report, and what the world outside the file is like.
 struct Parser<'a> {

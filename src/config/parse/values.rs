@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use jiff::fmt::friendly::{Designator, Spacing, SpanPrinter};
 use jiff::{SignedDuration, Span, SpanRelativeTo, tz};
 use url::{Host, Url};
 
@@ -177,6 +178,21 @@ fn time(text: &str) -> Option<Duration> {
     Duration::try_from(signed).ok()
 }
 
+/// A length of time as a person says it: `1 day 12 hours`. [`time`] reads it back.
+#[must_use]
+pub fn spoken(length: Duration) -> String {
+    const DAY: u64 = 24 * 60 * 60;
+    let printer = SpanPrinter::new().designator(Designator::Verbose).spacing(Spacing::BetweenUnitsAndDesignators);
+    let clock = printer.unsigned_duration_to_string(&Duration::new(length.as_secs() % DAY, length.subsec_nanos()));
+    match (length.as_secs() / DAY, clock) {
+        (0, clock) => clock,
+        (days, clock) => {
+            let days = format!("{days} day{}", if days == 1 { "" } else { "s" });
+            if length.as_secs().is_multiple_of(DAY) { days } else { format!("{days} {clock}") }
+        }
+    }
+}
+
 /// Whether a service is on this very machine.
 pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
@@ -184,5 +200,27 @@ pub(super) fn is_loopback(url: &Url) -> bool {
         Some(Host::Ipv6(address)) => address.is_loopback(),
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_of_time_is_said_as_it_is_written() {
+        for text in
+            ["0 seconds", "90 seconds", "20 minutes", "1 day", "2 days", "1 day 12 hours", "7 days 1 hour 2 minutes"]
+        {
+            assert_eq!(time(&spoken(time(text).unwrap())), time(text), "{text}");
+        }
+        for (written, said) in [
+            ("36 hours", "1 day 12 hours"),
+            ("48h", "2 days"),
+            ("20m", "20 minutes"),
+            ("1500ms", "1 second 500 milliseconds"),
+        ] {
+            assert_eq!(spoken(time(written).unwrap()), said);
+        }
     }
 }
