@@ -22,6 +22,13 @@ impl Secret {
     }
 }
 
+/// For telling that a secret was replaced by another. Never for judging one that somebody presents.
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(..)")
@@ -37,5 +44,6 @@ mod tests {
         let secret = Secret::new("hunter2".to_owned());
         assert_eq!(format!("{secret:?}"), "Secret(..)");
         assert_eq!(secret.expose(), "hunter2");
+        assert!(secret == secret.clone() && secret != Secret::new("hunter3".to_owned()));
     }
 }

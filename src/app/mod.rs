@@ -1,6 +1,8 @@
 //! The composition root: a configuration in, clients, history and jobs out. Alone in knowing every concrete type.
 
 mod clients;
+mod differences;
+pub mod live;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -69,6 +71,7 @@ pub struct App {
     pub history: History,
     pub clock: Arc<dyn Clock>,
     runner: Runner,
+    clients: Arc<Clients>,
     jobs: BTreeMap<String, Arc<Job>>,
 }
 
@@ -104,14 +107,36 @@ impl App {
     pub async fn open(settings: Settings, env: &[(String, String)], clock: Arc<dyn Clock>) -> Result<Self, AppError> {
         let history = open_history_to_write(&settings, clock.as_ref()).await?;
         bind(&history, &settings).await?;
-        let clients = Clients::make(&settings, env, &clock)?;
+        let clients = Clients::make(None, &settings, env, &clock).map_err(|mut problems| problems.swap_remove(0))?;
+        Self::put_together(settings, clients, history, clock)
+    }
+
+    /// The same program under other settings: one history, and one set of clients as far as their settings and secrets are
+    /// the same. Does not send anything.
+    ///
+    /// # Errors
+    ///
+    /// All that keeps it from being put together.
+    async fn renewed(&self, settings: Settings, env: &[(String, String)]) -> Result<Self, Vec<AppError>> {
+        let clients = Clients::make(Some(&self.clients), &settings, env, &self.clock)?;
+        bind(&self.history, &settings).await.map_err(|problem| vec![problem])?;
+        Self::put_together(settings, clients, self.history.clone(), Arc::clone(&self.clock))
+            .map_err(|problem| vec![problem])
+    }
+
+    fn put_together(
+        settings: Settings,
+        clients: Clients,
+        history: History,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, AppError> {
         let mut jobs = BTreeMap::new();
         for job in settings.jobs.values() {
             jobs.insert(job.name.clone(), Arc::new(clients.job(job)?));
         }
         let state = settings.state_directory.clone();
         let runner = Runner::new(history.clone(), Arc::clone(&clock), state, settings.fingerprint.clone());
-        Ok(Self { settings: Arc::new(settings), history, clock, runner, jobs })
+        Ok(Self { settings: Arc::new(settings), history, clock, runner, clients: Arc::new(clients), jobs })
     }
 
     /// The job of this name.
@@ -158,7 +183,7 @@ fn make_private(state: &Path) -> std::io::Result<()> {
 
 /// A history belongs to one organization and one tenant.
 async fn bind(history: &History, settings: &Settings) -> Result<(), AppError> {
-    let org = settings.okta.as_ref().map_or("none", |okta| okta.org_url.as_str());
-    let bound = history.bind(org.trim_end_matches('/'), &settings.entra.tenant).await;
+    let org = settings.okta.as_ref().map(|okta| okta.org_url.as_str());
+    let bound = history.bind(org, &settings.entra.tenant).await;
     bound.map_err(|source| AppError::History { path: database(&settings.state_directory), source })
 }

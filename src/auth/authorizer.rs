@@ -35,7 +35,7 @@ pub enum SecretStyle {
 }
 
 /// The app-only identity in Entra.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct EntraApp {
     /// The sign-in root, such as `https://login.microsoftonline.com`.
     pub authority_url: Url,
@@ -48,7 +48,7 @@ pub struct EntraApp {
 }
 
 /// The delegated identity in Entra.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct EntraUser {
     pub authority_url: Url,
     pub tenant: String,

@@ -1,13 +1,16 @@
 //! `daemon`: the service, in the foreground.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::app::App;
+use crate::app::live::{Live, Reload};
 use crate::cli::args::Global;
 use crate::cli::failure::Failure;
 use crate::cli::{caller, exit, work};
 use crate::clock::SystemClock;
 use crate::config;
+use crate::config::watch::Watch;
 use crate::daemon::{self, Ended, Entry, ExitReason, Firing, Hooks, Reloaded};
 use crate::domain::moment::{Disposition, Moment, Past};
 use crate::domain::run::{Outcome, Trigger};
@@ -16,7 +19,7 @@ use crate::jobs::error::chain;
 use crate::jobs::lock::{Holder, JobLock, LockError};
 use crate::jobs::progress::Progress;
 use crate::jobs::runner::Order;
-use tracing::{error, warn};
+use tracing::error;
 
 /// Runs the configured jobs on their schedules until the service is stopped.
 pub(super) async fn run(global: &Global) -> Result<u8, Failure> {
@@ -24,7 +27,10 @@ pub(super) async fn run(global: &Global) -> Result<u8, Failure> {
     let settings = work::settings(global)?;
     let app = App::open(settings, &config::environment(), Arc::new(SystemClock)).await?;
     let _alone = alone(&app)?;
-    serve(&app, signals).await
+    let history = app.history.clone();
+    let code = serve(app, &global.config, signals).await;
+    history.close().await;
+    code
 }
 
 /// One service per state directory: a second one would fire every moment again.
@@ -41,24 +47,42 @@ fn alone(app: &App) -> Result<JobLock, Failure> {
     })
 }
 
-/// Serves `app` until `signals` brings a stop.
-pub(super) async fn serve(app: &App, signals: tokio::sync::mpsc::Receiver<daemon::Signal>) -> Result<u8, Failure> {
-    let entries = entries(app).await?;
-    let (runner, ledger) = (app.clone(), app.clone());
+/// Serves `app`, which was made from the configuration at `file`, until `signals` brings a stop.
+pub(super) async fn serve(
+    app: App,
+    file: &Path,
+    signals: tokio::sync::mpsc::Receiver<daemon::Signal>,
+) -> Result<u8, Failure> {
+    let entries = entries(&app).await?;
+    let (ledger, clock) = (app.clone(), Arc::clone(&app.clock));
+    let live = Arc::new(Live::new(app, file.to_owned(), config::environment()));
+    let (desk, end) = daemon::desk();
+    let watch = Watch::start(file.to_owned(), move || desk.reload()).map_err(anyhow::Error::from)?;
+    let (runner, watch) = (Arc::clone(&live), Arc::new(watch));
     let hooks = Hooks {
-        run: move |firing| fire(runner.clone(), firing),
+        run: move |firing| fire(runner.current(), firing),
         record: move |moments| record(ledger.clone(), moments),
-        reload: || async {
-            warn!("the configuration is read at start only");
-            Reloaded::Unchanged
-        },
+        reload: move || reload(Arc::clone(&live), Arc::clone(&watch)),
     };
-    let (_desk, end) = daemon::desk();
-    let reason =
-        daemon::serve(entries, hooks, Arc::clone(&app.clock), signals, end).await.map_err(anyhow::Error::from)?;
-    app.close().await;
+    let reason = daemon::serve(entries, hooks, clock, signals, end).await.map_err(anyhow::Error::from)?;
     tracing::info!("the service leaves: {reason}");
     Ok(if reason == ExitReason::Drained { exit::SUCCEEDED } else { exit::FAILED })
+}
+
+/// Reads the configuration again.
+async fn reload(live: Arc<Live>, watch: Arc<Watch>) -> Reloaded {
+    let entries = |app: Arc<App>| async move { entries(&app).await.map_err(|failure| failure.text()) };
+    let reload = live.reload(entries).await;
+    watch.also(live.secret_files());
+    match reload {
+        Reload::Unchanged => Reloaded::Unchanged,
+        Reload::Now(entries) => Reloaded::Now(entries),
+        Reload::Refused(problem) => {
+            // It may be mended without an edit: a database that was locked, a disk that was full.
+            watch.look_again();
+            Reloaded::Refused(problem)
+        }
+    }
 }
 
 /// What is to be fired, each from its last moment in the ledger on.
@@ -82,7 +106,7 @@ async fn entries(app: &App) -> Result<Vec<Entry>, Failure> {
 }
 
 /// One fired moment.
-async fn fire(app: App, firing: Firing) -> Ended {
+async fn fire(app: Arc<App>, firing: Firing) -> Ended {
     let order = Order {
         trigger: Trigger::Schedule,
         caller: "schedule".to_owned(),

@@ -35,7 +35,7 @@ pub(super) async fn run(global: &Global, args: &Demo) -> Result<u8, Failure> {
     } else {
         introduce(&tenants, &file)?;
         let signals = listen().map_err(anyhow::Error::from)?;
-        daemon::serve(&app, signals).await
+        daemon::serve(app.clone(), &file, signals).await
     };
     app.close().await;
     tenants.stop().await;

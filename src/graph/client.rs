@@ -51,6 +51,12 @@ impl GraphClient {
         Self { http, app, user, root: graph_url, gate: Arc::new(Gate::graph()) }
     }
 
+    /// The same Graph at the same pace, by other connections and identities.
+    #[must_use]
+    pub fn with(&self, http: Client, app: Option<Arc<Authorizer>>, user: Option<Arc<Authorizer>>) -> Self {
+        Self { http, app, user, ..self.clone() }
+    }
+
     /// Whether an identity is configured.
     #[must_use]
     pub const fn has(&self, identity: Identity) -> bool {

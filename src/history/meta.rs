@@ -15,16 +15,18 @@ pub struct ApprovedRules {
 }
 
 impl History {
-    /// Binds the history to an Okta org and a tenant: the first of each is kept for good.
+    /// Binds the history to an Okta org, if there is one, and a tenant: the first of each is kept for good.
     ///
     /// # Errors
     ///
     /// [`HistoryError::OtherOwner`] when it belongs to another of either. Nothing is changed then.
-    pub async fn bind(&self, org_url: &str, tenant: &str) -> Result<(), HistoryError> {
-        let org_url = org_url.trim_end_matches('/').to_ascii_lowercase();
+    pub async fn bind(&self, org_url: Option<&str>, tenant: &str) -> Result<(), HistoryError> {
         let tenant = tenant.to_ascii_lowercase();
         let mut tx = self.begin().await?;
-        bind_one(&mut tx, "org_url", "Okta org", &org_url).await?;
+        if let Some(org_url) = org_url {
+            let org_url = org_url.trim_end_matches('/').to_ascii_lowercase();
+            bind_one(&mut tx, "org_url", "Okta org", &org_url).await?;
+        }
         bind_one(&mut tx, "tenant", "tenant", &tenant).await?;
         Ok(tx.commit().await?)
     }
@@ -86,14 +88,15 @@ mod tests {
     async fn a_history_belongs_to_one_org_and_one_tenant() {
         let place = Place::new().await;
         let bind = async |org, tenant| place.history.bind(org, tenant).await;
-        bind("https://example.okta.com/", "contoso.onmicrosoft.com").await.unwrap();
-        bind("https://Example.okta.com", "Contoso.onmicrosoft.com").await.unwrap();
-        let org = bind("https://other.okta.com", "contoso.onmicrosoft.com").await.unwrap_err();
+        bind(None, "contoso.onmicrosoft.com").await.unwrap();
+        bind(Some("https://example.okta.com/"), "contoso.onmicrosoft.com").await.unwrap();
+        bind(Some("https://Example.okta.com"), "Contoso.onmicrosoft.com").await.unwrap();
+        let org = bind(Some("https://other.okta.com"), "contoso.onmicrosoft.com").await.unwrap_err();
         assert_eq!(
             org.to_string(),
             "the history belongs to the Okta org https://example.okta.com, not to https://other.okta.com"
         );
-        let tenant = bind("https://example.okta.com", "fabrikam.onmicrosoft.com").await.unwrap_err();
+        let tenant = bind(Some("https://example.okta.com"), "fabrikam.onmicrosoft.com").await.unwrap_err();
         assert!(tenant.to_string().contains("tenant contoso.onmicrosoft.com, not to fabrikam"), "{tenant}");
         assert!(tenant.hint().is_some());
     }

@@ -49,6 +49,12 @@ impl OktaClient {
         Self { http, auth, base: org_url, gate: Arc::new(Gate::okta(share)) }
     }
 
+    /// The same organization at the same pace, by other connections and another credential.
+    #[must_use]
+    pub fn with(&self, http: Client, auth: Arc<Authorizer>) -> Self {
+        Self { http, auth, ..self.clone() }
+    }
+
     /// Everybody but the deprovisioned, whom this listing hides.
     ///
     /// `GET /api/v1/users`, 200 a page. Needs `okta.users.read`. An admin role that is too narrow gives a shorter list, or

@@ -40,6 +40,8 @@ enum Message {
     Seen(Seen),
     /// These files belong to the configuration too.
     Others(Vec<PathBuf>),
+    /// Tell at the next look, changed or not.
+    Again,
     End,
 }
 
@@ -67,6 +69,11 @@ impl Watch {
         // The watcher ends with us alone.
         let _ = self.to_watcher.send(Message::Others(files));
     }
+
+    /// Tells once more within [`LOOK_EVERY`], though nothing changes: for what may be mended elsewhere.
+    pub fn look_again(&self) {
+        let _ = self.to_watcher.send(Message::Again);
+    }
 }
 
 impl Drop for Watch {
@@ -87,6 +94,8 @@ struct Watcher {
     /// Why the kernel does not tell all; said once.
     complaint: Option<String>,
     stamps: BTreeMap<PathBuf, Stamp>,
+    /// Whether to tell at the next look in any case.
+    again: bool,
     settling: Settling,
 }
 
@@ -101,6 +110,7 @@ impl Watcher {
             kernel: None,
             complaint: None,
             stamps: BTreeMap::new(),
+            again: false,
             settling: Settling::default(),
         }
     }
@@ -115,6 +125,7 @@ impl Watcher {
             match messages.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(Message::Seen(seen)) => self.note(&seen),
                 Ok(Message::Others(files)) => self.also(files),
+                Ok(Message::Again) => self.again = true,
                 Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) if due.is_some_and(|due| due <= Instant::now()) => {
                     self.follow();
@@ -159,8 +170,9 @@ impl Watcher {
         if self.complaint.is_some() {
             self.ask_kernel();
         }
-        if self.settling.due().is_none() && self.route.stamps() != self.stamps {
-            debug!("the configuration changed, and no event told of it");
+        let again = std::mem::take(&mut self.again);
+        if self.settling.due().is_none() && (again || self.route.stamps() != self.stamps) {
+            debug!("the configuration is looked at, though no event told of a change");
             self.settling.note(&Seen::Lost, Instant::now());
         }
     }
