@@ -31,3 +31,7 @@ create index moment_unbegun on moment (job, planned_at) where run is null and di
 
 -- What a job itself did last; a plan or an approval by hand is another matter.
 create index run_of_job on run (job, started_at) where trigger in ('schedule', 'startup', 'manual');
+
+-- For lists of what was missed: among a million moments that ran they are few.
+create index moment_missed on moment (planned_at) where disposition not in ('ran', 'late', 'caught_up');
+create index moment_missed_by_job on moment (job, planned_at) where disposition not in ('ran', 'late', 'caught_up');

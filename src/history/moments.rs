@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use sqlx::{QueryBuilder, Sqlite};
 
 use crate::domain::moment::{Disposition, Moment, Past};
 use crate::domain::run::RunId;
@@ -27,6 +28,7 @@ pub struct MomentFilter {
     pub limit: Option<u32>,
 }
 
+#[derive(sqlx::FromRow)]
 struct MomentRow {
     job: String,
     planned_at: i64,
@@ -168,26 +170,32 @@ impl History {
 
     /// Moments that fit, newest first.
     pub async fn list_moments(&self, filter: &MomentFilter) -> Result<Vec<Moment>, HistoryError> {
-        let since = filter.since.map_or(i64::MIN, stamp);
-        let until = filter.until.map_or(i64::MAX, stamp);
-        let limit = i64::from(filter.limit.unwrap_or(LIMIT));
-        let rows = sqlx::query_as!(
-            MomentRow,
-            "select job, planned_at, disposition, run, reason
-               from moment
-              where planned_at >= ?1 and planned_at < ?2 and (?3 is null or job = ?3)
-                and (not ?4 or disposition not in ('ran', 'late', 'caught_up'))
-              order by planned_at desc limit ?5",
-            since,
-            until,
-            filter.job,
-            filter.missed_only,
-            limit
-        )
-        .fetch_all(&self.reader)
-        .await?;
+        let rows: Vec<MomentRow> = list_query(filter).build_query_as().fetch_all(&self.reader).await?;
         rows.into_iter().map(Moment::try_from).collect()
     }
+}
+
+/// The list of moments as SQL. Each filter has an index; none makes SQLite read the whole table or sort.
+fn list_query(filter: &MomentFilter) -> QueryBuilder<Sqlite> {
+    // By name: SQLite cannot know that those missed are few.
+    let index = match (filter.missed_only, &filter.job) {
+        (true, None) => " indexed by moment_missed",
+        (true, Some(_)) => " indexed by moment_missed_by_job",
+        (false, _) => "",
+    };
+    let mut query = QueryBuilder::new("select job, planned_at, disposition, run, reason from moment");
+    query.push(index).push(" where planned_at >= ").push_bind(filter.since.map_or(i64::MIN, stamp));
+    if let Some(until) = filter.until {
+        query.push(" and planned_at < ").push_bind(stamp(until));
+    }
+    if let Some(job) = &filter.job {
+        query.push(" and job = ").push_bind(job.clone());
+    }
+    if filter.missed_only {
+        query.push(" and disposition not in ('ran', 'late', 'caught_up')");
+    }
+    query.push(" order by planned_at desc limit ").push_bind(i64::from(filter.limit.unwrap_or(LIMIT)));
+    query
 }
 
 #[cfg(test)]
@@ -197,7 +205,7 @@ mod tests {
     use super::*;
     use crate::domain::run::{Outcome, Trigger};
     use crate::history::runs::NewRun;
-    use crate::history::testing::{Place, a_run, at, closing};
+    use crate::history::testing::{Place, a_run, at, closing, query_plan};
 
     fn moment(when: i64, disposition: Disposition) -> Moment {
         Moment {
@@ -267,6 +275,23 @@ mod tests {
         assert_eq!(listed(&place).await, []);
         place.history.record_moments(&rows[..3], at(0)).await.unwrap();
         assert_eq!(listed(&place).await.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn no_list_of_moments_reads_the_whole_table() {
+        let place = Place::new().await;
+        for bits in 0_u8..8 {
+            let filter = MomentFilter {
+                job: (bits & 1 > 0).then(|| "managers".to_owned()),
+                since: (bits & 2 > 0).then(|| at(0)),
+                until: (bits & 2 > 0).then(|| at(9)),
+                missed_only: bits & 4 > 0,
+                limit: None,
+            };
+            let steps = query_plan(&place.history, list_query(&filter).sql().as_str()).await;
+            let quick = steps.iter().all(|step| step.starts_with("SEARCH"));
+            assert!(quick, "{filter:?}: {steps:#?}");
+        }
     }
 
     #[tokio::test]
