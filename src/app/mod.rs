@@ -53,16 +53,20 @@ impl AppError {
         }
     }
 
-    /// Whether the configuration is at fault, and not the state of the machine.
+    /// Whether the configuration is at fault, or the file that it names as history, and not the state of the machine: trying
+    /// again does not help.
     #[must_use]
-    pub const fn is_configuration(&self) -> bool {
+    pub fn is_configuration(&self) -> bool {
         match self {
             Self::Secret { .. } | Self::NoJob { .. } | Self::Lacks(_) => true,
-            Self::History { source, .. } => matches!(source, HistoryError::OtherOwner { .. }),
+            Self::History { source, .. } => source.is_lasting(),
             Self::State { .. } => false,
         }
     }
 }
+
+/// What the history is given to close when a service leaves. Runs have had nine seconds by then, of ten.
+const LEAVING: std::time::Duration = std::time::Duration::from_millis(400);
 
 /// Everything, put together.
 #[derive(Clone)]
@@ -164,6 +168,15 @@ impl App {
     /// Closes the history.
     pub async fn close(&self) {
         self.history.close().await;
+    }
+
+    /// Closes the history as a service does that is asked to leave: runs that still go on are recorded as cut off, and nothing
+    /// is waited for longer than a second in all.
+    pub async fn leave(&self) {
+        self.runner.leave().await;
+        if !self.history.close_within(LEAVING).await {
+            tracing::warn!("the history was not closed in time; the next program that opens it goes on from its log");
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::cli::render::{self, Cell, Table, local};
 use crate::config;
 use crate::config::problem::{Origin, Problem};
 use crate::config::settings::{JobSettings, Settings, Work};
+use crate::history::volume;
 use crate::schedule::{CatchUp, Schedule};
 
 /// How many runs are foretold.
@@ -44,7 +45,17 @@ impl Findings {
     /// Reads the file, and tries every secret as this user.
     fn of(path: &Path, env: &[(String, String)]) -> Self {
         match config::load(path, env) {
-            Ok(settings) => Self::of_settings(settings, env),
+            Ok(settings) => {
+                let concern = volume::concern(&settings.state_directory);
+                let mut findings = Self::of_settings(settings, env);
+                findings.warnings.extend(concern.map(|message| Problem {
+                    origin: Origin::File { path: path.to_owned(), position: None },
+                    key: "state.directory".to_owned(),
+                    message,
+                    suggestion: None,
+                }));
+                findings
+            }
             Err(found) => Self { settings: None, problems: found.problems, warnings: found.warnings },
         }
     }

@@ -14,23 +14,24 @@ use crate::config::watch::Watch;
 use crate::daemon::{self, Ended, Entry, ExitReason, Firing, Hooks, Reloaded};
 use crate::domain::moment::{Disposition, Moment, Past};
 use crate::domain::run::{Outcome, Trigger};
+use crate::history::volume;
 use crate::jobs::Task;
 use crate::jobs::error::chain;
 use crate::jobs::lock::{Holder, JobLock, LockError};
 use crate::jobs::progress::Progress;
 use crate::jobs::runner::Order;
-use tracing::error;
+use tracing::{error, warn};
 
 /// Runs the configured jobs on their schedules until the service is stopped.
 pub(super) async fn run(global: &Global) -> Result<u8, Failure> {
     let signals = daemon::listen().map_err(anyhow::Error::from)?;
     let settings = work::settings(global)?;
+    if let Some(concern) = volume::concern(&settings.state_directory) {
+        warn!("{concern}");
+    }
     let app = App::open(settings, &config::environment(), Arc::new(SystemClock)).await?;
     let _alone = alone(&app)?;
-    let history = app.history.clone();
-    let code = serve(app, &global.config, signals).await;
-    history.close().await;
-    code
+    serve(app, &global.config, signals).await
 }
 
 /// One service per state directory: a second one would fire every moment again.
@@ -58,13 +59,14 @@ pub(super) async fn serve(
     let live = Arc::new(Live::new(app, file.to_owned(), config::environment()));
     let (desk, end) = daemon::desk();
     let watch = Watch::start(file.to_owned(), move || desk.reload()).map_err(anyhow::Error::from)?;
-    let (runner, watch) = (Arc::clone(&live), Arc::new(watch));
+    let (runner, leaving, watch) = (Arc::clone(&live), Arc::clone(&live), Arc::new(watch));
     let hooks = Hooks {
         run: move |firing| fire(runner.current(), firing),
         record: move |moments| record(ledger.clone(), moments),
         reload: move || reload(Arc::clone(&live), Arc::clone(&watch)),
     };
     let reason = daemon::serve(entries, hooks, clock, signals, end).await.map_err(anyhow::Error::from)?;
+    leaving.current().leave().await;
     tracing::info!("the service leaves: {reason}");
     Ok(if reason == ExitReason::Drained { exit::SUCCEEDED } else { exit::FAILED })
 }
@@ -116,9 +118,9 @@ async fn fire(app: Arc<App>, firing: Firing) -> Ended {
     match app.run(&firing.job, order, firing.stop, Progress::default()).await {
         Ok(report) => {
             let outcome = report.finish.outcome;
-            let busy = outcome == Outcome::Busy;
-            let instead = busy.then(|| (Disposition::Overlap, report.finish.message.clone()));
-            Ended { run: (!busy).then_some(report.run), outcome, instead }
+            let disposition = if outcome == Outcome::Busy { Disposition::Overlap } else { Disposition::Skipped };
+            let instead = (!report.begun).then_some((disposition, report.finish.message));
+            Ended { run: report.begun.then_some(report.run), outcome, instead }
         }
         Err(problem) => {
             error!(error = &problem as &dyn std::error::Error, "a moment of {} could not be run", firing.job);

@@ -52,8 +52,9 @@ impl From<AppError> for Failure {
 
 impl From<HistoryError> for Failure {
     fn from(error: HistoryError) -> Self {
+        let code = if error.is_lasting() { exit::USAGE } else { exit::FAILED };
         let hint = error.hint().map(str::to_owned);
-        Self { error: error.into(), code: exit::FAILED, hint }
+        Self { error: error.into(), code, hint }
     }
 }
 

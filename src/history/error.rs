@@ -91,6 +91,9 @@ pub enum HistoryError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
+    /// Writing on would be writing into a file that nobody can open any more.
+    #[error("{} was deleted or replaced while this program had it open", path.display())]
+    Replaced { path: PathBuf },
     #[error("the history belongs to the {what} {stored}, not to {configured}")]
     OtherOwner { what: &'static str, stored: String, configured: String },
     #[error("job {} is busy: run {} of {} (process {}) is open since {}", .0.job, .0.run, .0.caller, .0.pid, .0.since)]
@@ -144,10 +147,27 @@ impl HistoryError {
             Self::Backup { .. } => {
                 "free space on the disk of the state directory, or let the service's user write there"
             }
+            Self::Replaced { .. } => {
+                "put the file back, or stop the service, put another in its place without the old `-wal` and `-shm` beside it, and start the service"
+            }
             Self::OtherOwner { .. } => "give each Okta org and each tenant a `state.directory` of its own",
             Self::Busy(_) => "wait until that run has ended",
             Self::RunIdTaken(_) | Self::Missing { .. } | Self::BadRow { .. } | Self::Query { .. } => return None,
         })
+    }
+
+    /// Whether trying again cannot help, however often: somebody has to put another file or another program there.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::Open { source, .. } | Self::Migration { source, .. } => source.is_lasting(),
+            Self::NotADatabase { .. }
+            | Self::Damaged { .. }
+            | Self::Newer { .. }
+            | Self::AlteredMigration { .. }
+            | Self::OtherOwner { .. } => true,
+            _ => false,
+        }
     }
 
     /// The same failure, with the file it befell.

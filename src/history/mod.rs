@@ -15,6 +15,7 @@
 pub mod calls;
 pub mod changes;
 pub mod decisions;
+pub mod ends;
 pub mod error;
 pub mod jobs;
 pub mod licenses;
@@ -33,12 +34,15 @@ mod scale;
 pub(crate) mod testing;
 #[cfg(test)]
 mod views;
+pub mod volume;
 
 use std::path::{Path, PathBuf};
 
 use sqlx::SqlitePool;
 
+use crate::history::ends::Owed;
 use crate::history::error::HistoryError;
+use crate::history::open::FileId;
 
 /// The open history. Clones share its connections.
 #[derive(Clone, Debug)]
@@ -47,6 +51,9 @@ pub struct History {
     /// One connection; absent when opened to read only.
     writer: Option<SqlitePool>,
     reader: SqlitePool,
+    /// The file that was opened, by device and inode; absent when opened to read only.
+    file: Option<FileId>,
+    owed: Owed,
 }
 
 /// What a name or the beginning of an id led to.
@@ -68,8 +75,20 @@ impl History {
         &self.path
     }
 
+    /// The connection that writes, after a look whether the file is still there: SQLite would go on writing into one that was
+    /// deleted, and everything would be gone with the process.
     fn writer(&self) -> Result<&SqlitePool, HistoryError> {
-        self.writer.as_ref().ok_or(HistoryError::ReadOnly { source: None })
+        let writer = self.writer.as_ref().ok_or(HistoryError::ReadOnly { source: None })?;
+        match FileId::of(&self.path) {
+            Ok(found) if self.file.is_some_and(|opened| opened != found) => {
+                Err(HistoryError::Replaced { path: self.path.clone() })
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(HistoryError::Replaced { path: self.path.clone() })
+            }
+            // What else is wrong with it SQLite says better.
+            Ok(_) | Err(_) => Ok(writer),
+        }
     }
 
     async fn begin(&self) -> Result<Write<'static>, HistoryError> {

@@ -1,7 +1,7 @@
 //! Opens the file: creates it, backs it up, migrates it, or says why not.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use sqlx::sqlite::{
 use tracing::info;
 
 use crate::history::History;
+use crate::history::ends::Owed;
 use crate::history::error::HistoryError;
 
 /// Every migration there is, oldest first.
@@ -54,17 +55,40 @@ impl History {
     /// [`HistoryError::Open`] with the cause as its source; [`HistoryError::Absent`] before the first run.
     pub async fn open_read_only(path: &Path) -> Result<Self, HistoryError> {
         match open_reader(path).await {
-            Ok(reader) => Ok(Self { path: path.to_owned(), writer: None, reader }),
+            Ok(reader) => Ok(Self { path: path.to_owned(), writer: None, reader, file: None, owed: Owed::default() }),
             Err(error) => Err(error.opening(path)),
         }
     }
 
-    /// Writes everything back into the one file and closes it.
+    /// Writes everything back into the one file and closes it. Gives up after five seconds, as [`History::close_within`] does.
     pub async fn close(&self) {
-        self.reader.close().await;
-        if let Some(writer) = &self.writer {
-            writer.close().await;
-        }
+        self.close_within(PATIENCE).await;
+    }
+
+    /// The same, with a patience of the caller's. What is not written back in time stays in the file `-wal`, where the next
+    /// program finds it: nothing is lost. False then; another program that holds the database is a usual cause.
+    pub async fn close_within(&self, patience: Duration) -> bool {
+        let closing = async {
+            self.reader.close().await;
+            if let Some(writer) = &self.writer {
+                writer.close().await;
+            }
+        };
+        tokio::time::timeout(patience, closing).await.is_ok()
+    }
+}
+
+/// Which file a path leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    pub(super) fn of(path: &Path) -> std::io::Result<Self> {
+        let found = path.metadata()?;
+        Ok(Self { device: found.dev(), inode: found.ino() })
     }
 }
 
@@ -130,7 +154,8 @@ async fn open_files(path: &Path, now: Timestamp, patience: Duration) -> Result<H
     let writing = writing.optimize_on_close(true, Some(ANALYSIS_LIMIT));
     let writer = SqlitePoolOptions::new().max_connections(1).connect_with(writing).await?;
     let reader = reader_pool().connect_lazy_with(options(path, patience).read_only(true));
-    Ok(History { path: path.to_owned(), writer: Some(writer), reader })
+    let file = FileId::of(path).map_err(|source| HistoryError::Unreadable { source: sqlx::Error::Io(source) })?;
+    Ok(History { path: path.to_owned(), writer: Some(writer), reader, file: Some(file), owed: Owed::default() })
 }
 
 /// A reader beside the daemon; or, when nobody writes and we may not make the files that WAL mode shares, of a file that
@@ -310,6 +335,85 @@ mod tests {
         let vacuum: i64 = sqlx::query_scalar("pragma auto_vacuum").fetch_one(writer).await.unwrap();
         let keys: i64 = sqlx::query_scalar("pragma foreign_keys").fetch_one(writer).await.unwrap();
         assert_eq!((mode.as_str(), synchronous, vacuum, keys), ("wal", 2, 2, 1));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_deleted_or_replaced_is_not_written_any_more() {
+        let place = Place::new().await;
+        past_run(&place.history, "aaaa0001", Trigger::Manual, 0).await;
+        let aside = place.directory.path().join("aside.db");
+        let refused = async || {
+            let new = a_run("bbbb0002", Trigger::Manual, 0);
+            let errors = [
+                place.history.open_run(&new).await.unwrap_err(),
+                place.history.interrupt_open_runs("managers", at(0)).await.unwrap_err(),
+            ];
+            errors.iter().all(|error| matches!(error, HistoryError::Replaced { .. }) && error.hint().is_some())
+        };
+        std::fs::rename(place.path(), &aside).unwrap();
+        assert!(refused().await, "deleted");
+        std::fs::copy(&aside, place.path()).unwrap();
+        assert!(refused().await, "replaced");
+        std::fs::rename(&aside, place.path()).unwrap();
+        past_run(&place.history, "bbbb0002", Trigger::Manual, 0).await;
+        assert_eq!(rows(&place.history, "run").await, 2, "put back, it goes on");
+    }
+
+    #[tokio::test]
+    async fn what_a_kill_left_half_written_is_passed_over() {
+        let place = Place::new().await;
+        past_run(&place.history, "aaaa0001", Trigger::Manual, 0).await;
+        for garbage in [&b""[..], b"garbage in place of a page", &[0xa5; 70_000]] {
+            let copy = tempfile::tempdir().unwrap();
+            let path = copy.path().join("graphkeeper.db");
+            std::fs::copy(place.path(), &path).unwrap();
+            let mut log = std::fs::read(beside(&place.path(), "-wal")).unwrap();
+            log.truncate(log.len() - 100); // amid the last page
+            log.extend_from_slice(garbage);
+            std::fs::write(beside(&path, "-wal"), log).unwrap();
+            std::fs::write(beside(&path, "-shm"), garbage).unwrap();
+            let history = History::open(&path, at(0)).await.unwrap();
+            assert_eq!(rows(&history, "run").await, 1, "all commits but the last, which closed the run, stand");
+            history.interrupt_open_runs("managers", at(9)).await.unwrap();
+            past_run(&history, "bbbb0002", Trigger::Manual, 10).await;
+            let sound: String = sqlx::query_scalar("pragma integrity_check").fetch_one(&history.reader).await.unwrap();
+            assert_eq!(sound, "ok");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_log_that_is_no_log_is_begun_anew() {
+        let place = Place::new().await;
+        past_run(&place.history, "aaaa0001", Trigger::Manual, 0).await;
+        place.history.close().await;
+        std::fs::write(beside(&place.path(), "-wal"), [0xa5; 70_000]).unwrap();
+        let history = History::open(&place.path(), at(0)).await.unwrap();
+        past_run(&history, "bbbb0002", Trigger::Manual, 10).await;
+        assert_eq!(rows(&history, "run").await, 2);
+    }
+
+    #[test]
+    fn what_a_restart_cannot_mend_is_told_from_what_passes() {
+        let database = || sqlx::Error::PoolTimedOut;
+        let lasting = [
+            HistoryError::NotADatabase { source: database() },
+            HistoryError::Damaged { source: database() },
+            HistoryError::Newer { found: 9, known: 1, program: String::new() },
+            HistoryError::AlteredMigration { version: 1 },
+            HistoryError::OtherOwner { what: "tenant", stored: String::new(), configured: String::new() },
+        ];
+        for error in lasting {
+            assert!(error.opening(Path::new("x")).is_lasting());
+        }
+        let passing = [
+            HistoryError::Locked { source: None },
+            HistoryError::Full { source: database() },
+            HistoryError::ReadOnly { source: None },
+            HistoryError::Unreadable { source: database() },
+        ];
+        for error in passing {
+            assert!(!error.opening(Path::new("x")).is_lasting());
+        }
     }
 
     #[tokio::test]

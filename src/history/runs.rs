@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use sqlx::{QueryBuilder, Sqlite};
 
 use crate::domain::moment::Disposition;
@@ -30,7 +31,7 @@ pub struct NewRun {
 }
 
 /// How a run ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Closing {
     pub run: RunId,
     pub ended_at: Timestamp,
@@ -223,6 +224,31 @@ impl History {
             returning id as "id!""#,
             now,
             job
+        )
+        .fetch_all(self.writer()?)
+        .await?;
+        Ok(closed.iter().map(|id| RunId::stored(id)).collect())
+    }
+
+    /// Closes the runs of this process on this host that are still open, but for those whose end is known and owed. For a
+    /// program that leaves while they go on: they are cut off at once after it.
+    pub async fn interrupt_runs_of_process(
+        &self,
+        (pid, host): (u32, &str),
+        now: Timestamp,
+    ) -> Result<Vec<RunId>, HistoryError> {
+        let (now, pid, owed) = (stamp(now), i64::from(pid), self.owed_runs());
+        let closed = sqlx::query_scalar!(
+            r#"update run
+                  set ended_at = max(?1, started_at), outcome = 'interrupted', reason = 'cut_off',
+                      message = 'the program was asked to leave, and left before the run had ended',
+                      hint = 'the next run settles what it left open'
+                where pid = ?2 and host = ?3 and outcome is null and id not in (select value from json_each(?4))
+            returning id as "id!""#,
+            now,
+            pid,
+            host,
+            owed
         )
         .fetch_all(self.writer()?)
         .await?;

@@ -1,13 +1,15 @@
 //! One run of a job at a time, across processes: a kernel lock on `locks/JOB.lock` in the state directory.
 //!
-//! The kernel lets go when the holder dies, however it dies, so there is no lease to wait for. The file's content only
-//! names the holder for whoever finds the job busy.
+//! The kernel lets go when the holder dies, however it dies, so there is no lease to wait for. The file's content names the
+//! holder for whoever finds the job busy, and keeps the end of a run that the history could not take.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use crate::history::runs::Closing;
 
 /// Who holds a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,10 +36,23 @@ fn describe(holder: Option<&Holder>) -> String {
     }
 }
 
+/// What the file says.
+#[derive(Serialize, Deserialize)]
+struct Content {
+    #[serde(flatten)]
+    holder: Holder,
+    /// How a run of the job ended, as long as the history has not taken it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    end: Option<Closing>,
+}
+
 /// The right to run a job. Given back when dropped.
 #[derive(Debug)]
 pub struct JobLock {
+    job: String,
     file: File,
+    holder: Holder,
+    end: Option<Closing>,
 }
 
 impl JobLock {
@@ -56,24 +71,50 @@ impl JobLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(LockError::Held { job: job.to_owned(), holder: read_holder(&mut file) });
+                let holder = read(&mut file).map(|content| content.holder);
+                return Err(LockError::Held { job: job.to_owned(), holder });
             }
             Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }
-        let mut lock = Self { file };
-        lock.name(holder).map_err(unusable)?;
+        let end = read(&mut file).and_then(|content| content.end);
+        let mut lock = Self { job: job.to_owned(), file, holder: holder.clone(), end };
+        lock.write().map_err(unusable)?;
         Ok(lock)
     }
 
-    fn name(&mut self, holder: &Holder) -> std::io::Result<()> {
-        let text = serde_json::to_string(holder)?;
-        self.file.set_len(0)?;
+    /// The job that it is the right to.
+    #[must_use]
+    pub fn job(&self) -> &str {
+        &self.job
+    }
+
+    /// The end of a run that a holder before, of this process or another, could not record.
+    #[must_use]
+    pub const fn end(&self) -> Option<&Closing> {
+        self.end.as_ref()
+    }
+
+    /// Keeps an end for the next holder, or with `None` forgets the one that was kept.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written either.
+    pub fn keep_end(&mut self, end: Option<Closing>) -> std::io::Result<()> {
+        self.end = end;
+        self.write()
+    }
+
+    /// Over what is there, and cut off after it: on a full disk the room that the file has is not given away.
+    fn write(&mut self) -> std::io::Result<()> {
+        let content = Content { holder: self.holder.clone(), end: self.end.clone() };
+        let text = serde_json::to_string(&content)?;
         self.file.rewind()?;
-        self.file.write_all(text.as_bytes())
+        self.file.write_all(text.as_bytes())?;
+        self.file.set_len(text.len() as u64)
     }
 }
 
-fn read_holder(file: &mut File) -> Option<Holder> {
+fn read(file: &mut File) -> Option<Content> {
     let mut text = String::new();
     file.read_to_string(&mut text).ok()?;
     serde_json::from_str(&text).ok()
@@ -81,7 +122,10 @@ fn read_holder(file: &mut File) -> Option<Holder> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
+    use crate::domain::run::{Outcome, RunId};
 
     fn holder(run: &str) -> Holder {
         Holder { pid: 7, caller: "root".to_owned(), run: run.to_owned() }
@@ -96,5 +140,46 @@ mod tests {
         JobLock::take(state.path(), "licenses", &holder("r3")).unwrap();
         drop(first);
         JobLock::take(state.path(), "managers", &holder("r4")).unwrap();
+    }
+
+    #[test]
+    fn an_end_is_kept_from_holder_to_holder_until_it_is_recorded() {
+        let state = tempfile::tempdir().unwrap();
+        let take = |run| JobLock::take(state.path(), "managers", &holder(run)).unwrap();
+        let end = Closing {
+            run: RunId::stored("r1"),
+            ended_at: Timestamp::UNIX_EPOCH,
+            outcome: Outcome::Succeeded,
+            reason: None,
+            message: Some("all done".to_owned()),
+            hint: None,
+            tally: Some(serde_json::json!({ "people": 12 })),
+            unresolved: Some(3),
+        };
+        let mut first = take("r1");
+        assert_eq!(first.end(), None);
+        first.keep_end(Some(end.clone())).unwrap();
+        drop(first);
+        let second = take("r2");
+        assert_eq!(second.end(), Some(&end));
+        let busy = JobLock::take(state.path(), "managers", &holder("r3")).unwrap_err();
+        assert!(busy.to_string().contains("run r2"), "{busy}");
+        drop(second);
+        let mut third = take("r3");
+        assert_eq!(third.end(), Some(&end), "as long as nobody has recorded it");
+        third.keep_end(None).unwrap();
+        drop(third);
+        assert_eq!(take("r4").end(), None);
+    }
+
+    #[test]
+    fn a_file_that_says_nothing_sensible_is_no_hindrance() {
+        let state = tempfile::tempdir().unwrap();
+        std::fs::create_dir(state.path().join("locks")).unwrap();
+        std::fs::write(state.path().join("locks/managers.lock"), b"{\"pid\": 7, \xff").unwrap();
+        let lock = JobLock::take(state.path(), "managers", &holder("r1")).unwrap();
+        assert_eq!(lock.end(), None);
+        let refused = JobLock::take(state.path(), "managers", &holder("r2")).unwrap_err();
+        assert!(refused.to_string().contains("run r1"), "{refused}");
     }
 }

@@ -26,6 +26,9 @@ pub struct Report {
     pub started: Timestamp,
     #[serde(serialize_with = "as_seconds", deserialize_with = "from_seconds")]
     pub took: Duration,
+    /// Whether it has a row in the history. For whoever ordered it here; not part of what is printed.
+    #[serde(skip)]
+    pub begun: bool,
     #[serde(flatten)]
     pub finish: Finish,
 }
@@ -280,6 +283,7 @@ mod tests {
             trigger: Trigger::Manual,
             started: "2026-11-21T06:00:00.123456789Z".parse().unwrap(),
             took,
+            begun: false,
             finish: Finish {
                 reason: Some("busy".to_owned()),
                 hint: Some("wait".to_owned()),

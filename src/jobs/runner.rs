@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::domain::moment::Disposition;
 use crate::domain::run::{Outcome, RunId, Trigger};
 use crate::history::History;
+use crate::history::ends::End;
 use crate::history::error::HistoryError;
 use crate::history::runs::{Closing, NewRun};
 use crate::http::calls::{CALLS, Call, CallLog};
@@ -102,42 +103,37 @@ impl Runner {
     ) -> Report {
         let started = self.clock.now();
         let holder = Holder { pid: std::process::id(), caller: order.caller.clone(), run: run.to_string() };
-        let finish = match JobLock::take(&self.state, &job.name, &holder) {
-            Ok(lock) => {
+        let (begun, finish) = match JobLock::take(&self.state, &job.name, &holder) {
+            Ok(mut lock) => {
                 progress.begin(&run);
-                let finish = self.locked(&run, job, &order, stop, progress, started).await;
-                drop(lock);
-                finish
+                match self.open(&run, job, &order, &mut lock, started).await {
+                    Ok(()) => (true, self.opened(&run, job, &order, &mut lock, stop, progress).await),
+                    Err(error @ HistoryError::Busy(_)) => (false, Finish::busy(&error)),
+                    Err(error) => (false, Finish::from_history(&error)),
+                }
             }
-            Err(error @ LockError::Held { .. }) => Finish::busy(&error),
-            Err(error) => Finish::failed(
-                "state_unusable",
-                &error,
-                Some("the state directory must be writable for the user that runs graphkeeper"),
-            ),
+            Err(error @ LockError::Held { .. }) => (false, Finish::busy(&error)),
+            Err(error) => {
+                let hint = "the state directory must be writable for the user that runs graphkeeper";
+                (false, Finish::failed("state_unusable", &error, Some(hint)))
+            }
         };
         let finish = finish.naming(&run);
         let took = duration(started, self.clock.now());
         log(&finish, took, order.trigger);
-        Report { run, job: job.name.clone(), kind: job.kind(), trigger: order.trigger, started, took, finish }
+        Report { run, job: job.name.clone(), kind: job.kind(), trigger: order.trigger, started, took, begun, finish }
     }
 
-    /// The run, once nobody else can have the job.
-    async fn locked(
+    /// The run, once nobody else can have the job and its row is there.
+    async fn opened(
         &self,
         run: &RunId,
         job: &Arc<Job>,
         order: &Order,
+        lock: &mut JobLock,
         stop: CancellationToken,
         progress: Progress,
-        started: Timestamp,
     ) -> Finish {
-        if let Err(error) = self.open(run, job, order, started).await {
-            return match error {
-                HistoryError::Busy(_) => Finish::busy(&error),
-                error => Finish::from_history(&error),
-            };
-        }
         info!(trigger = %order.trigger, "run {run} of {} begins", job.name);
         let context = Context {
             run: run.clone(),
@@ -150,15 +146,27 @@ impl Runner {
         };
         let calls = CallLog::default();
         let mut finish = guarded(Arc::clone(job), order.task.clone(), context, calls.clone()).await.naming(run);
-        if let Err(error) = self.close(run, job, &finish, &calls.take()).await {
+        let end = self.end(run, job, &finish, &calls.take());
+        let closing = end.closing.clone();
+        if let Err(error) = self.history.record_end(end).await {
             error!(error = &error as &dyn std::error::Error, "the end of run {run} could not be recorded");
+            self.record_later(lock, closing);
             finish = finish.unrecorded(&error);
         }
         finish
     }
 
-    /// Opens the row. Rows that an earlier process left open are closed first: nobody holds the job but us.
-    async fn open(&self, run: &RunId, job: &Job, order: &Order, started: Timestamp) -> Result<(), HistoryError> {
+    /// Opens the row. Rows that earlier runs left open are closed first, with what is known of them: nobody holds the job but
+    /// us.
+    async fn open(
+        &self,
+        run: &RunId,
+        job: &Job,
+        order: &Order,
+        lock: &mut JobLock,
+        started: Timestamp,
+    ) -> Result<(), HistoryError> {
+        self.settle(lock).await?;
         for lost in self.history.interrupt_open_runs(&job.name, started).await? {
             warn!("run {lost} of {} was cut off and is recorded as interrupted", job.name);
         }
@@ -178,23 +186,92 @@ impl Runner {
             .await
     }
 
-    async fn close(&self, run: &RunId, job: &Job, finish: &Finish, calls: &[Call]) -> Result<(), HistoryError> {
-        // The end is recorded even when the calls cannot be.
-        let kept =
-            if job.keeps_calls() { self.history.record_calls(run, &finish.call_rows(calls)).await } else { Ok(()) };
-        self.history
-            .close_run(&Closing {
-                run: run.clone(),
-                ended_at: self.clock.now(),
-                outcome: finish.outcome,
-                reason: finish.reason.clone(),
-                message: Some(finish.message.clone()),
-                hint: finish.hint.clone(),
-                tally: Some(finish.tally(calls)),
-                unresolved: finish.unresolved,
-            })
-            .await
-            .and(kept)
+    /// Writes the ends that could not be written before: those of this process, and what the job's lock file kept.
+    async fn settle(&self, lock: &mut JobLock) -> Result<(), HistoryError> {
+        say_settled(&self.history.settle_ends().await?);
+        let Some(end) = lock.end() else { return Ok(()) };
+        match self.history.close_run(end).await {
+            Ok(()) => say_settled(std::slice::from_ref(&end.run)),
+            // Written by the process that kept it, or of another history.
+            Err(HistoryError::Missing { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        if let Err(error) = lock.keep_end(None) {
+            warn!(error = &error as &dyn std::error::Error, "the lock file of {} cannot be written", lock.job());
+        }
+        Ok(())
+    }
+
+    /// Sees to it that the end of a run is recorded when the history takes it again: by this process as soon as it does, else
+    /// by the job's next run.
+    fn record_later(&self, lock: &mut JobLock, closing: Closing) {
+        if let Err(error) = lock.keep_end(Some(closing)) {
+            warn!(error = &error as &dyn std::error::Error, "the lock file of {} cannot be written", lock.job());
+        }
+        let history = self.history.clone();
+        tokio::spawn(async move {
+            let mut wait = RETRY_FIRST;
+            while history.owes_ends() {
+                tokio::time::sleep(wait).await;
+                wait = RETRY_LAST.min(wait * 2);
+                if let Ok(settled) = history.settle_ends().await {
+                    say_settled(&settled);
+                }
+            }
+        });
+    }
+
+    /// Closes the rows of runs that go on while the process leaves, with what is known. For the very end: nothing that could
+    /// not be written before is waited for long.
+    pub async fn leave(&self) {
+        // In this order: an end that is known is not called cut off.
+        let closing = async {
+            say_settled(&self.history.settle_ends().await?);
+            self.history.interrupt_runs_of_process((std::process::id(), &self.host), self.clock.now()).await
+        };
+        match tokio::time::timeout(LAST_WORDS, closing).await {
+            Ok(Ok(cut_off)) => {
+                for run in cut_off {
+                    warn!("run {run} was cut off and is recorded as interrupted");
+                }
+            }
+            Ok(Err(error)) => {
+                let error = &error as &dyn std::error::Error;
+                warn!(error, "runs that were cut off are recorded by the next run of their job");
+            }
+            Err(_) => {
+                warn!(
+                    "the history could not be written in time; the next run of each job records how the last one ended"
+                );
+            }
+        }
+    }
+
+    fn end(&self, run: &RunId, job: &Job, finish: &Finish, calls: &[Call]) -> End {
+        let closing = Closing {
+            run: run.clone(),
+            ended_at: self.clock.now(),
+            outcome: finish.outcome,
+            reason: finish.reason.clone(),
+            message: Some(finish.message.clone()),
+            hint: finish.hint.clone(),
+            tally: Some(finish.tally(calls)),
+            unresolved: finish.unresolved,
+        };
+        End { closing, calls: if job.keeps_calls() { finish.call_rows(calls) } else { Vec::new() } }
+    }
+}
+
+/// How long to wait before the end of a run is tried to be recorded again: at first, doubling, and at most.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_LAST: Duration = Duration::from_mins(1);
+
+/// What a process that leaves gives the history to take its last rows. Part of the ten seconds in which a service is gone.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
+fn say_settled(runs: &[RunId]) {
+    for run in runs {
+        info!("the end of run {run}, which could not be recorded at the time, is recorded now");
     }
 }
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Outside crates that have one home, by the path below `src` where they may be named outside of tests.
-const HOMES: [(&str, &str); 9] = [
+const HOMES: [(&str, &str); 10] = [
     ("reqwest", "http"),
     ("sqlx", "history"),
     ("config", "config/load.rs"),

@@ -1,0 +1,206 @@
+//! Ends of runs that could not be recorded: kept, and written as soon as the database takes them.
+//!
+//! A locked database or a full disk must not leave a run `running` for ever, nor turn one that succeeded into one that was
+//! cut off. What is kept here goes with the process; the job's lock file keeps the rest.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::json;
+
+use crate::domain::run::RunId;
+use crate::history::History;
+use crate::history::calls::CallRow;
+use crate::history::error::HistoryError;
+use crate::history::runs::Closing;
+
+/// All that is to be written when a run ends.
+#[derive(Clone, Debug)]
+pub struct End {
+    pub closing: Closing,
+    /// The calls that are to be rows.
+    pub calls: Vec<CallRow>,
+}
+
+/// Ends by run. Clones of a history share it.
+pub(super) type Owed = Arc<Mutex<BTreeMap<RunId, End>>>;
+
+impl History {
+    /// Records the end of a run. One that cannot be written now is kept, for [`History::settle_ends`].
+    ///
+    /// # Errors
+    ///
+    /// What kept the database from taking it; [`HistoryError::Missing`] when no such run is open, which is not tried again.
+    pub async fn record_end(&self, mut end: End) -> Result<(), HistoryError> {
+        let written = self.write_end(&mut end).await;
+        if written.as_ref().is_err_and(|error| !matches!(error, HistoryError::Missing { .. })) {
+            self.owed().insert(end.closing.run.clone(), end);
+        }
+        written
+    }
+
+    /// Tries to write the ends that are owed, and names the runs whose ends now are.
+    ///
+    /// # Errors
+    ///
+    /// The first that cannot be written says why; it and those after it stay owed.
+    pub async fn settle_ends(&self) -> Result<Vec<RunId>, HistoryError> {
+        let mut settled = Vec::new();
+        let owed: Vec<RunId> = self.owed().keys().cloned().collect();
+        for run in owed {
+            let Some(mut end) = self.owed().remove(&run) else { continue };
+            match self.write_end(&mut end).await {
+                Ok(()) => settled.push(run),
+                // Closed meanwhile by another process, from the job's lock file.
+                Err(HistoryError::Missing { .. }) => {}
+                Err(error) => {
+                    self.owed().insert(run, end);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(settled)
+    }
+
+    /// Whether the end of a run is owed, and can still be paid.
+    #[must_use]
+    pub fn owes_ends(&self) -> bool {
+        !self.owed().is_empty() && self.writer.as_ref().is_some_and(|writer| !writer.is_closed())
+    }
+
+    /// The runs whose ends are owed, as a list for SQLite.
+    pub(super) fn owed_runs(&self) -> String {
+        json!(self.owed().keys().collect::<Vec<_>>()).to_string()
+    }
+
+    /// What is written is taken out of `end`. The end is recorded even when the calls cannot be.
+    async fn write_end(&self, end: &mut End) -> Result<(), HistoryError> {
+        let kept = if end.calls.is_empty() { Ok(()) } else { self.record_calls(&end.closing.run, &end.calls).await };
+        if kept.is_ok() {
+            end.calls.clear();
+        }
+        match self.close_run(&end.closing).await {
+            // Its calls were left over.
+            Err(HistoryError::Missing { .. }) if self.is_closed(&end.closing.run).await => kept,
+            closed => closed.and(kept),
+        }
+    }
+
+    async fn is_closed(&self, run: &RunId) -> bool {
+        matches!(self.run(run).await, Ok(Some(run)) if run.outcome.is_some())
+    }
+
+    fn owed(&self) -> std::sync::MutexGuard<'_, BTreeMap<RunId, End>> {
+        // A panic elsewhere leaves the map whole: no entry is half made.
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::run::{Outcome, Trigger};
+    use crate::history::calls::Verdict;
+    use crate::history::testing::{Place, SOON, a_run, at, closing, rows};
+
+    fn end(run: &RunId) -> End {
+        let call = CallRow {
+            at: at(1),
+            service: "graph".to_owned(),
+            method: "GET".to_owned(),
+            path: "/me".to_owned(),
+            status: Some(200),
+            latency_ms: 3,
+            attempts: 1,
+            request_id: None,
+            client_request_id: None,
+            verdict: Verdict::Ok,
+            error: None,
+            body: None,
+        };
+        End { closing: closing(run, Outcome::Succeeded, 60), calls: vec![call] }
+    }
+
+    /// A history with an open run, whose database refuses statements of a kind until the trigger `full` is dropped.
+    async fn refusing(what: &str) -> (Place, RunId) {
+        let place = Place::new().await;
+        let run = a_run("aaaa0001", Trigger::Schedule, 0);
+        place.history.open_run(&run).await.unwrap();
+        let sql = format!("create trigger full before {what} begin select raise(abort, 'full'); end");
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(place.history.writer().unwrap()).await.unwrap();
+        (place, run.id)
+    }
+
+    async fn recover(place: &Place) {
+        sqlx::query("drop trigger full").execute(place.history.writer().unwrap()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_end_is_owed_until_the_database_takes_it() {
+        let (place, run) = refusing("update on run").await;
+        place.history.record_end(end(&run)).await.unwrap_err();
+        place.history.settle_ends().await.unwrap_err();
+        assert!(place.history.owes_ends());
+        recover(&place).await;
+        assert_eq!(place.history.clone().settle_ends().await.unwrap(), [run.clone()]);
+        assert!(!place.history.owes_ends());
+        assert!(place.history.settle_ends().await.unwrap().is_empty());
+        assert_eq!(place.history.run(&run).await.unwrap().unwrap().outcome, Some(Outcome::Succeeded));
+        assert_eq!(rows(&place.history, "call").await, 1, "its calls are not written twice");
+    }
+
+    #[tokio::test]
+    async fn calls_that_could_not_be_written_do_not_keep_the_run_open() {
+        let (place, run) = refusing("insert on call").await;
+        place.history.record_end(end(&run)).await.unwrap_err();
+        assert!(place.history.run(&run).await.unwrap().unwrap().outcome.is_some());
+        recover(&place).await;
+        assert_eq!(place.history.settle_ends().await.unwrap(), [run]);
+        assert_eq!(rows(&place.history, "call").await, 1);
+    }
+
+    #[tokio::test]
+    async fn what_another_process_closed_is_not_owed_any_more() {
+        let (place, run) = refusing("update on run").await;
+        place.history.record_end(End { calls: Vec::new(), ..end(&run) }).await.unwrap_err();
+        recover(&place).await;
+        let elsewhere = History::open(&place.path(), at(0)).await.unwrap();
+        elsewhere.close_run(&closing(&run, Outcome::Partial, 60)).await.unwrap();
+        place.history.settle_ends().await.unwrap();
+        assert!(!place.history.owes_ends());
+        assert_eq!(place.history.run(&run).await.unwrap().unwrap().outcome, Some(Outcome::Partial));
+    }
+
+    #[tokio::test]
+    async fn a_closed_history_owes_nothing_that_it_could_pay() {
+        let (place, run) = refusing("update on run").await;
+        place.history.record_end(end(&run)).await.unwrap_err();
+        place.history.close().await;
+        assert!(!place.history.owes_ends());
+    }
+
+    #[tokio::test]
+    async fn runs_of_a_process_that_leaves_are_cut_off_but_for_those_whose_end_is_known() {
+        let (place, known) = refusing("update on run when new.outcome = 'succeeded'").await;
+        place.history.record_end(end(&known)).await.unwrap_err();
+        for (id, pid) in [("bbbb0002", 7), ("cccc0003", 8)] {
+            let other = crate::history::runs::NewRun { job: id.to_owned(), pid, ..a_run(id, Trigger::Schedule, 0) };
+            place.history.open_run(&other).await.unwrap();
+        }
+        let cut_off = place.history.interrupt_runs_of_process((7, "host"), at(9)).await.unwrap();
+        assert_eq!(cut_off, [RunId::stored("bbbb0002")]);
+        let row = place.history.run(&cut_off[0]).await.unwrap().unwrap();
+        assert_eq!((row.outcome, row.reason.as_deref()), (Some(Outcome::Interrupted), Some("cut_off")));
+        assert!(place.history.interrupt_runs_of_process((8, "elsewhere"), at(9)).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn closing_does_not_wait_for_somebody_who_holds_the_database() {
+        let place = Place::new().await;
+        let mut holder = place.history.begin().await.unwrap();
+        sqlx::query("insert into meta (key, value) values ('held', '1')").execute(&mut *holder).await.unwrap();
+        assert!(!place.history.close_within(SOON).await);
+        drop(holder);
+        assert!(place.history.close_within(std::time::Duration::from_mins(1)).await);
+    }
+}
