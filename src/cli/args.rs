@@ -135,8 +135,12 @@ pub enum Command {
         shell: Shell,
     },
     /// Write the manual page
-    #[command(after_help = "Example:\n  graphkeeper man | man -l -")]
-    Man,
+    #[command(after_help = "Examples:\n  graphkeeper man | man -l -\n  graphkeeper man --directory man1")]
+    Man {
+        /// Write a page for each command into this directory instead
+        #[arg(long, value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
 }
 
 #[cfg(feature = "sandbox")]

@@ -113,7 +113,8 @@ fn dispatch(arguments: &Arguments) -> Result<u8, Failure> {
         Command::Release(release) => wait(release::run(global, release, SystemClock.now())),
         Command::AcceptSource(accept) => wait(accept_source::run(global, accept, SystemClock.now())),
         Command::Completions { shell } => Ok(packaging::completions(*shell).map(|()| exit::SUCCEEDED)?),
-        Command::Man => Ok(packaging::man().map(|()| exit::SUCCEEDED)?),
+        Command::Man { directory: None } => Ok(packaging::man().map(|()| exit::SUCCEEDED)?),
+        Command::Man { directory: Some(directory) } => Ok(packaging::man_pages(directory).map(|()| exit::SUCCEEDED)?),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `completions` and `man`: what a packager builds from the arguments.
 
 use std::io;
+use std::path::Path;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
@@ -17,6 +18,15 @@ pub(super) fn completions(shell: Shell) -> io::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "graphkeeper", &mut script);
     render::print_with(|out| io::Write::write_all(out, &script))
+}
+
+/// Writes a manual page for the program and one for each command, such as `graphkeeper-history-show.1`.
+///
+/// # Errors
+///
+/// Those of `directory`, which must be there.
+pub(super) fn man_pages(directory: &Path) -> io::Result<()> {
+    clap_mangen::generate_to(Arguments::command(), directory)
 }
 
 /// Writes the manual page: the program, then each command as a section of its own.
