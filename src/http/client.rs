@@ -280,7 +280,18 @@ impl<'a> Journey<'a> {
         };
         let (service, method, endpoint) = (call.service.as_str(), &call.method, call.endpoint);
         let (attempts, duration_ms) = (call.attempts, call.duration.as_millis());
-        debug!(service, method, endpoint, status = call.status, attempts, duration_ms, "call finished");
+        let (request, client_request) = (&call.request_id, &call.client_request_id);
+        debug!(
+            service,
+            method,
+            endpoint,
+            status = call.status,
+            attempts,
+            duration_ms,
+            request.id = request,
+            client_request.id = client_request,
+            "call finished"
+        );
         CallLog::record(call);
     }
 }

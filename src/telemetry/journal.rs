@@ -18,7 +18,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, Scope};
 
 /// Where journald listens for records with fields.
 const SOCKET: &str = "/run/systemd/journal/socket";
@@ -87,7 +87,7 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for Journal {
         event.record(&mut said);
         let mut all = BTreeMap::new();
         let mut place = String::new();
-        for span in context.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
+        for span in context.event_scope(event).into_iter().flat_map(Scope::from_root) {
             if let Some(fields) = span.extensions().get::<Fields>() {
                 let _ = write!(place, "{}{{{}}}: ", span.name(), fields.listed());
                 all.extend(fields.named.clone());
