@@ -62,6 +62,7 @@ impl Machine {
         let tenants = Sandbox::start(Options::agreed(12)).await.unwrap();
         let family = std::env::var("RIG_NAME").unwrap_or_else(|_| "graphkeeper".to_owned());
         let machine = Self { name: format!("{family}-{name}"), tenants, scratch: tempfile::tempdir().unwrap() };
+        machine.rig(&["down"]); // left over from a test that was killed
         machine.rig(&["up"]).exits(0);
         machine.push(&package(), "/root/graphkeeper.deb", &[]);
         machine.sh("dpkg --install /root/graphkeeper.deb").exits(0);
@@ -148,7 +149,7 @@ impl Machine {
     /// The ids of the runs in the history, newest first.
     pub(crate) fn runs(&self) -> Vec<String> {
         let runs = self.asks("graphkeeper", "history --limit 10000");
-        runs.as_array().unwrap().iter().map(|run| run["id"].as_str().unwrap().to_owned()).collect()
+        runs.as_array().unwrap().iter().map(|run| run["run"].as_str().unwrap().to_owned()).collect()
     }
 
     /// Waits until `come` has an answer. Each look takes a command on the machine, which is pause enough.

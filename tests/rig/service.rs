@@ -108,9 +108,10 @@ async fn a_scheduler_that_hangs_beside_a_living_main_thread_is_ended_too() {
     serve(&machine, EVERY_SECOND);
     let seen = machine.until_runs(1);
     let mut freezer = freeze_workers(&machine);
-    came_back(&machine, &seen);
-    freezer.kill().unwrap();
+    machine.until("the watchdog's word", || told(&machine).contains("Watchdog timeout").then_some(()));
+    freezer.kill().unwrap(); // a thread that is traced is not gone before its tracer has heard of its end
     freezer.wait().unwrap();
+    came_back(&machine, &seen);
 }
 
 fn serve(machine: &Machine, jobs: &str) {
@@ -119,12 +120,16 @@ fn serve(machine: &Machine, jobs: &str) {
     machine.sh("systemctl start graphkeeper").exits(0);
 }
 
+/// What the journal has of the service.
+fn told(machine: &Machine) -> String {
+    machine.sh("journalctl --quiet --no-pager -u graphkeeper").exits(0).stdout
+}
+
 /// The watchdog did it, and the jobs go on.
 fn came_back(machine: &Machine, seen: &[String]) {
     machine.until_property("graphkeeper", "NRestarts", "1");
     machine.until_property("graphkeeper", "ActiveState", "active");
-    let told = machine.sh("journalctl --quiet --no-pager -u graphkeeper").exits(0).stdout;
-    assert!(told.contains("Watchdog timeout"), "{told}");
+    assert!(told(machine).contains("Watchdog timeout"), "{}", told(machine));
     machine.until_runs(seen.len() + 1);
 }
 
