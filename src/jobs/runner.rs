@@ -81,8 +81,11 @@ impl fmt::Debug for Runner {
 impl Runner {
     #[must_use]
     pub fn new(history: History, clock: Arc<dyn Clock>, state: std::path::PathBuf, config_fingerprint: String) -> Self {
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
-            .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned());
+        // The unit leaves the service nothing of /proc but processes; there it is the name that the machine starts with.
+        let host = ["/proc/sys/kernel/hostname", "/etc/hostname"]
+            .into_iter()
+            .find_map(|file| std::fs::read_to_string(file).ok());
+        let host = host.map_or_else(|| "unknown".to_owned(), |name| name.trim().to_owned());
         Self { history, clock, state, config_fingerprint, host }
     }
 
