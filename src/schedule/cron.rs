@@ -1,8 +1,9 @@
 //! Cron texts: read strictly, field by field, and planned over civil time.
 
 use croner::parser::{CronParser, Seconds, Year};
-use jiff::tz::{AmbiguousOffset, TimeZone};
-use jiff::{SignedDuration, Timestamp, ToSpan};
+use jiff::civil::DateTime;
+use jiff::tz::{Offset, TimeZone};
+use jiff::{Timestamp, ToSpan};
 
 use crate::schedule::ScheduleError;
 
@@ -15,9 +16,6 @@ const FIELDS: [(&str, &str); 6] = [
     ("month", "1 to 12 or JAN to DEC, a list, a range or a step"),
     ("weekday", "0 to 7 or SUN to SAT, a list, a range, MON#1 or FRI#L"),
 ];
-
-/// No zone moves its clock by more around one moment, save for whole skipped days, which are found all the same.
-const NEAR: SignedDuration = SignedDuration::from_hours(4);
 
 /// A cron text that was understood and has a next moment.
 #[derive(Clone, Debug)]
@@ -58,45 +56,53 @@ impl Cron {
     }
 
     /// The first moment after `t`.
+    ///
+    /// Between two changes of the zone's offset, civil time is instants and an offset, so that croner is asked in UTC and
+    /// the changes are ours: it would skip lists and steps in a gap, and repeat or lose moments around it.
     pub(super) fn next_after(&self, zone: &TimeZone, t: Timestamp) -> Option<Timestamp> {
-        if let Ok(next) = self.pattern.find_next_occurrence(&t.to_zoned(zone.clone()), false) {
-            let change = zone.following(t - NEAR).next();
-            if change.is_none_or(|change| change.timestamp() > next.timestamp() + NEAR) {
-                return Some(next.timestamp()); // no clock change near: croner is right, and quick
+        let mut offset = zone.to_offset(t);
+        let mut civil = self.civil_after(self.past_repeat(zone, t, offset))?;
+        for change in zone.following(t) {
+            let at = change.timestamp();
+            let found = offset.to_timestamp(civil).ok()?;
+            if found < at {
+                return Some(found);
+            }
+            let (before, after) = (offset.to_datetime(at), change.offset().to_datetime(at));
+            if civil < after {
+                return Some(at); // in the gap that opens here: the first valid moment
+            }
+            offset = change.offset();
+            if self.interval && after < before {
+                civil = self.civil_at_or_after(after)?;
             }
         }
-        self.next_over_change(zone, t)
+        offset.to_timestamp(civil).ok()
     }
 
-    /// Walks the *civil* moments of the pattern and takes the smallest instant after `t` that one of them runs at.
-    fn next_over_change(&self, zone: &TimeZone, t: Timestamp) -> Option<Timestamp> {
-        let start = t.to_zoned(zone.clone()).datetime() - NEAR;
-        let mut best: Option<Timestamp> = None;
-        for civil in self.pattern.iter_after(start.to_zoned(TimeZone::UTC).ok()?) {
-            let civil = civil.datetime();
-            if best.is_some_and(|best| civil > best.to_zoned(zone.clone()).datetime() + NEAR) {
-                break;
-            }
-            best = self.instants(zone, civil).into_iter().flatten().filter(|i| *i > t).chain(best).min();
+    /// The civil time of `t`, moved to the last one of a repeat that the moments of fixed times are not to follow.
+    fn past_repeat(&self, zone: &TimeZone, t: Timestamp, offset: Offset) -> DateTime {
+        let civil = offset.to_datetime(t);
+        if self.interval {
+            return civil;
         }
-        best
+        // The change that began the offset in force at `t`; `preceding` excludes its argument.
+        let Some(change) = t.checked_add(1.nanosecond()).ok().and_then(|t| zone.preceding(t).next()) else {
+            return civil;
+        };
+        let at = change.timestamp();
+        let Ok(just_before) = at.checked_sub(1.nanosecond()) else { return civil };
+        civil.max(zone.to_offset(just_before).to_datetime(just_before))
     }
 
-    /// The instants at which one civil moment of the pattern is to run.
-    fn instants(&self, zone: &TimeZone, civil: jiff::civil::DateTime) -> [Option<Timestamp>; 2] {
-        let ambiguous = zone.to_ambiguous_timestamp(civil);
-        match ambiguous.offset() {
-            AmbiguousOffset::Unambiguous { .. } => [ambiguous.compatible().ok(), None],
-            AmbiguousOffset::Gap { before, .. } => {
-                // Read with the old offset it lies just after the change, which is the first valid moment.
-                let inside = before.to_timestamp(civil).ok();
-                let change = inside.and_then(|inside| zone.preceding(inside + 1.nanosecond()).next());
-                [change.map(|change| change.timestamp()), None]
-            }
-            AmbiguousOffset::Fold { .. } => {
-                [ambiguous.earlier().ok(), if self.interval { ambiguous.later().ok() } else { None }]
-            }
-        }
+    fn civil_after(&self, civil: DateTime) -> Option<DateTime> {
+        let found = self.pattern.find_next_occurrence(&civil.to_zoned(TimeZone::UTC).ok()?, false).ok()?;
+        Some(found.datetime())
+    }
+
+    fn civil_at_or_after(&self, civil: DateTime) -> Option<DateTime> {
+        let found = self.pattern.find_next_occurrence(&civil.to_zoned(TimeZone::UTC).ok()?, true).ok()?;
+        Some(found.datetime())
     }
 
     /// Whether it names intervals rather than times of day.

@@ -58,6 +58,8 @@ pub enum ScheduleError {
     LongUnit(String),
     #[error("a period must be at least a second")]
     TooShort,
+    #[error("`{0}` is neither `cron` and a pattern nor `every` and a period")]
+    Stored(String),
 }
 
 impl Schedule {
@@ -83,13 +85,16 @@ impl Schedule {
     /// The first moment after `now`. A period counts from `last`, the last planned moment, and keeps its rhythm however
     /// many moments were missed; without a `last` it is due at once, which is `now` itself.
     ///
+    /// A day of a period is a calendar day. When a spring gap swallows its moment, that one comes as much later as the gap
+    /// is wide, and the period counts from there.
+    ///
     /// `None`: there is none before the calendar ends.
     #[must_use]
     pub fn next_after(&self, zone: &TimeZone, last: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
         match self {
-            Self::Cron(cron) => cron.next_after(zone, not_again(last, now)),
+            Self::Cron(cron) => cron.next_after(zone, now),
             Self::Every(period) => match last {
-                Some(last) => period.next_after(zone, last, not_again(Some(last), now)),
+                Some(last) => period.next_after(zone, last, now),
                 None => Some(now),
             },
         }
@@ -114,12 +119,30 @@ impl Schedule {
     }
 }
 
-/// A timer that rings a little early must not be given the same moment again. A `last` further ahead means that the
-/// clock was set back, and is not waited for.
-fn not_again(last: Option<Timestamp>, now: Timestamp) -> Timestamp {
-    const EARLY: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
-    last.filter(|last| *last > now && last.duration_since(now) <= EARLY).unwrap_or(now)
+/// How a schedule is stored: `cron 0 2 * * *` or `every 2 days`.
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cron(cron) => write!(f, "cron {}", cron.as_str()),
+            Self::Every(period) => write!(f, "every {}", period.as_str()),
+        }
+    }
 }
 
+impl FromStr for Schedule {
+    type Err = ScheduleError;
+
+    /// Reads a schedule as it was stored.
+    fn from_str(text: &str) -> Result<Self, ScheduleError> {
+        match text.split_once(' ') {
+            Some(("cron", pattern)) => Self::parse_cron(pattern),
+            Some(("every", period)) => Self::every(period),
+            _ => Err(ScheduleError::Stored(text.to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod clock_changes;
 #[cfg(test)]
 mod tests;
