@@ -45,7 +45,7 @@ pub struct Refusal {
 pub struct Leaving;
 
 /// Work that somebody asked for, boxed for the way to the loop.
-type Work = Box<dyn FnOnce(CancellationToken) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+pub(super) type Work = Box<dyn FnOnce(CancellationToken) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
 /// What the loop is asked for.
 pub(super) enum Asked {

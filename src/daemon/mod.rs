@@ -5,13 +5,22 @@
 //! fire and two functions, one that carries a run out and one that records a moment. What is to be fired when is decided
 //! by the pure functions of `plan`; `scheduler` is the trigger, `serve` the loop.
 
+mod catch_up;
 mod desk;
+mod done;
+mod elapsed;
 mod ledger;
 mod plan;
+mod plans;
+mod reread;
 mod scheduler;
 mod serve;
+mod service;
 mod signals;
 mod systemd;
+mod track;
+#[cfg(test)]
+mod life;
 #[cfg(test)]
 mod testing;
 

@@ -5,25 +5,29 @@
 //! [`MetaDataStorage`]: each job carries a dummy pattern that is never asked, and the storage answers "due" or "not due"
 //! from our plans. A closure only moves what is due into the serve loop's channel.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 use tokio_cron_scheduler::job::job_data::{JobAndNextTick, JobStoredData, JobType};
 use tokio_cron_scheduler::store::{DataStore, InitStore};
 use tokio_cron_scheduler::{
     Job, JobScheduler, JobSchedulerError, MetaDataStorage, SimpleJobCode, SimpleNotificationCode,
     SimpleNotificationStore,
 };
+use tracing::error;
 use uuid::Uuid;
 
-use super::plan::{Entry, Tick};
+use super::elapsed::Reading;
+use super::ledger::{Ledger, Rows};
+use super::plan::Entry;
+use super::plans::{Differences, Plans};
 use super::systemd::Next;
+use super::track::Fired;
 use crate::clock::Clock;
+use crate::domain::moment::Disposition;
 
 /// What the crate is told instead of a schedule; it wants one that parses.
 const DUMMY: &str = "0 0 0 1 1 *";
@@ -38,9 +42,6 @@ const DUE: u64 = 1;
 /// How the storage says "not due": the last day of the year 9999, which the crate's date type still holds.
 const NOT_DUE: u64 = 253_402_214_400;
 
-/// A wall clock that reads this much less than at the last look was set back; less is the clocks' own unrest.
-const SET_BACK: Duration = Duration::from_secs(2);
-
 /// The trigger could not do its part.
 #[derive(Debug, thiserror::Error)]
 pub enum SchedulerError {
@@ -54,28 +55,24 @@ pub enum SchedulerError {
     },
 }
 
-/// A moment that has come.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fired {
-    pub(super) job: Arc<str>,
-    pub(super) tick: Tick,
-}
-
 /// The one scheduler of the process: a second one would leak its tasks, as the crate cannot be torn down.
 pub(super) struct Scheduler {
     trigger: JobScheduler,
     store: Store,
+    channel: Arc<Channel>,
 }
 
 impl Scheduler {
-    /// Plans every entry and starts to tick. Moments go to `fired`; those that find it full go to `refused`.
+    /// Plans every entry, rules over what was missed while the service was down, and starts to tick. Moments go to `fired`,
+    /// rows that need no run to `ledger`; `looked` hears of every look.
     pub(super) async fn start(
         entries: Vec<Entry>,
         clock: Arc<dyn Clock>,
         fired: mpsc::Sender<Fired>,
-        refused: impl Fn(Fired) + Send + Sync + 'static,
+        looked: mpsc::Sender<()>,
+        ledger: Ledger,
     ) -> Result<Self, SchedulerError> {
-        let store = Store::new(clock);
+        let store = Store::new(clock, looked, ledger.clone());
         let trigger = JobScheduler::new_with_storage_and_code(
             Box::new(store.clone()),
             Box::new(SimpleNotificationStore::default()),
@@ -85,64 +82,111 @@ impl Scheduler {
         )
         .await
         .map_err(SchedulerError::Start)?;
-        let scheduler = Self { trigger, store };
-        let channel = Arc::new(Channel { fired, refused });
-        // One after the other: concurrent additions hang the crate for good.
+        let scheduler = Self { trigger, store, channel: Arc::new(Channel { fired, ledger }) };
+        let mut jobs = Vec::new();
+        let mut plans = Vec::new();
         for entry in entries {
-            scheduler.add(entry, Arc::clone(&channel)).await?;
+            let (name, job) = scheduler.job(&entry)?;
+            plans.push((job.guid(), entry));
+            jobs.push((name, job));
+        }
+        // All at once, so that the runs that make up for an outage can be told to begin one after the other.
+        scheduler.store.lock().plans.start(plans);
+        for (name, job) in jobs {
+            scheduler.hand_over(name, job).await?;
         }
         scheduler.trigger.start().await.map_err(SchedulerError::Start)?;
         Ok(scheduler)
     }
 
-    /// Puts the plan into the store and then hands the job over, so that the crate never sees a job without a plan.
-    async fn add<Refuse>(&self, entry: Entry, channel: Arc<Channel<Refuse>>) -> Result<(), SchedulerError>
-    where
-        Refuse: Fn(Fired) + Send + Sync + 'static,
-    {
-        let name = entry.job.clone();
-        let failed = |source| SchedulerError::Add { job: name.clone(), source };
-        let store = self.store.clone();
+    /// A job of the crate that fetches what is due for `entry`.
+    fn job(&self, entry: &Entry) -> Result<(String, Job), SchedulerError> {
+        let (store, channel) = (self.store.clone(), Arc::clone(&self.channel));
         let job = Job::new_async(DUMMY, move |id, _| {
             let (store, channel) = (store.clone(), Arc::clone(&channel));
-            Box::pin(async move { store.take_due(id).into_iter().for_each(|fired| channel.send(fired)) })
-        })
-        .map_err(failed)?;
-        self.store.put(job.guid(), entry);
-        self.trigger.add(job).await.map_err(failed)?;
+            Box::pin(async move { store.fetch(id).into_iter().for_each(|fired| channel.send(fired)) })
+        });
+        let job = job.map_err(|source| SchedulerError::Add { job: entry.job.clone(), source })?;
+        Ok((entry.job.clone(), job))
+    }
+
+    /// Hands a job over that is planned, as the crate must never see one without a plan. One after the other: concurrent
+    /// additions hang the crate for good.
+    async fn hand_over(&self, name: String, job: Job) -> Result<(), SchedulerError> {
+        self.trigger.add(job).await.map_err(|source| SchedulerError::Add { job: name, source })?;
         Ok(())
+    }
+
+    /// Fires `entries` from now on. Jobs whose schedule and zone are as before keep their place.
+    ///
+    /// # Errors
+    ///
+    /// [`SchedulerError::Add`] when the crate does not take a new job; the others are fired all the same.
+    pub(super) async fn reload(&self, entries: Vec<Entry>) -> Result<(), SchedulerError> {
+        let now = Reading::of(self.store.clock.as_ref());
+        let Differences { added, taken_out } = self.store.lock().plans.reload(entries, now);
+        for id in taken_out {
+            self.store.lock().plans.remove(id);
+            // The crate knows it, or never took it; either way it fires nothing without a plan.
+            let _ = self.trigger.remove(&id).await;
+        }
+        let mut result = Ok(());
+        for entry in added {
+            let (name, job) = self.job(&entry)?;
+            self.store.lock().plans.add(job.guid(), entry);
+            result = self.hand_over(name, job).await.and(result);
+        }
+        result
+    }
+
+    /// Has a job paused for a reason, or none.
+    pub(super) fn pause(&self, job: &str, why: Option<String>) {
+        self.store.lock().plans.pause(job, why);
+    }
+
+    /// Whether a job is scheduled.
+    pub(super) fn knows(&self, job: &str) -> bool {
+        self.store.lock().plans.knows(job)
+    }
+
+    /// Why a job is paused, if it is.
+    pub(super) fn paused(&self, job: &str) -> Option<String> {
+        self.store.lock().plans.paused(job)
     }
 
     /// What is fired next, of all jobs.
     pub(super) fn next(&self) -> Option<Next> {
-        self.store.next()
+        self.store.lock().plans.next()
     }
 
-    /// How long ago the ticking task last looked. Far above half a second means that it hangs.
-    pub(super) fn silent_for(&self) -> Duration {
-        self.store.lock().looked.elapsed()
-    }
-
-    /// Fires nothing any more.
-    pub(super) async fn stop(&mut self) {
+    /// Fires and decides nothing any more; goes on to look, so that the watchdog is fed until the end.
+    pub(super) fn close(&self) {
         self.store.lock().closed = true;
+    }
+
+    /// Looks no more.
+    pub(super) async fn stop(&mut self) {
+        self.close();
         // It cannot fail as we set no handler; and nothing fires from a closed store even if it did.
         let _ = self.trigger.shutdown().await;
     }
 }
 
 /// Where the closures put what is due.
-struct Channel<Refuse> {
+struct Channel {
     fired: mpsc::Sender<Fired>,
-    refused: Refuse,
+    ledger: Ledger,
 }
 
-impl<Refuse: Fn(Fired)> Channel<Refuse> {
+impl Channel {
     fn send(&self, fired: Fired) {
         match self.fired.try_send(fired) {
             // Closed: the service is leaving, and the moment is made up for after the next start.
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
-            Err(mpsc::error::TrySendError::Full(fired)) => (self.refused)(fired),
+            Err(mpsc::error::TrySendError::Full(Fired { job, tick, .. })) => {
+                error!(%job, planned_at = %tick.planned_at, "{job} was not run: the queue of moments is full");
+                self.ledger.tell(Rows::one(&job, tick.planned_at, Disposition::QueueFull, None));
+            }
         }
     }
 }
@@ -151,89 +195,45 @@ impl<Refuse: Fn(Fired)> Channel<Refuse> {
 #[derive(Clone)]
 struct Store {
     clock: Arc<dyn Clock>,
-    plans: Arc<Mutex<Plans>>,
+    looked: mpsc::Sender<()>,
+    inner: Arc<Mutex<Inner>>,
 }
 
-struct Plans {
-    by_id: HashMap<Uuid, Plan>,
-    /// The wall clock at the last look.
-    seen: Timestamp,
-    /// The same by the clock that nobody can set.
-    looked: Instant,
+struct Inner {
+    plans: Plans,
+    /// What the crate wants kept, of the jobs that it has taken.
+    stored: HashMap<Uuid, JobStoredData>,
     closed: bool,
 }
 
-struct Plan {
-    job: Arc<str>,
-    /// `entry.past.last` advances with every moment that comes due.
-    entry: Entry,
-    next: Option<Tick>,
-    /// Has come due and was not yet fetched by the closure.
-    due: VecDeque<Tick>,
-    /// What the crate wants kept; none until it has added the job.
-    stored: Option<JobStoredData>,
-}
-
-impl Plans {
-    /// Notes what is due at `now` and lists the jobs that have something to fetch.
-    ///
-    /// A job stays listed until its closure has come: should the crate lose an activation, the next look repeats it, and
-    /// as the closure takes each moment out of the store, none is fired twice.
-    fn look(&mut self, now: Timestamp) -> Vec<(Uuid, bool)> {
-        let set_back = now < self.seen && self.seen.duration_since(now).unsigned_abs() > SET_BACK;
-        self.seen = now;
-        self.looked = Instant::now();
-        let open = !self.closed;
-        let look = |(id, plan): (&Uuid, &mut Plan)| {
-            if set_back {
-                plan.next = plan.entry.first(now);
-            }
-            if let Some(tick) = plan.next.filter(|tick| tick.due <= now) {
-                plan.due.push_back(tick);
-                plan.entry.past.last = Some(tick.planned_at);
-                plan.next = plan.entry.following(tick, now);
-            }
-            (*id, open && !plan.due.is_empty())
-        };
-        self.by_id.iter_mut().filter(|(_, plan)| plan.stored.is_some()).map(look).collect()
-    }
-}
-
 impl Store {
-    fn new(clock: Arc<dyn Clock>) -> Self {
-        let plans = Plans { by_id: HashMap::new(), seen: clock.now(), looked: Instant::now(), closed: false };
-        Self { clock, plans: Arc::new(Mutex::new(plans)) }
+    fn new(clock: Arc<dyn Clock>, looked: mpsc::Sender<()>, ledger: Ledger) -> Self {
+        let plans = Plans::new(Reading::of(clock.as_ref()), ledger);
+        let inner = Inner { plans, stored: HashMap::new(), closed: false };
+        Self { clock, looked, inner: Arc::new(Mutex::new(inner)) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Plans> {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic under the lock can only come from a schedule; the plans of the others are whole.
-        self.plans.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, id: Uuid, entry: Entry) {
-        let next = entry.first(self.clock.now());
-        let plan = Plan { job: entry.job.as_str().into(), entry, next, due: VecDeque::new(), stored: None };
-        self.lock().by_id.insert(id, plan);
+    /// Which of the jobs that the crate has taken are due.
+    fn look(&self) -> Vec<(Uuid, bool)> {
+        let now = Reading::of(self.clock.as_ref());
+        let mut inner = self.lock();
+        let due = if inner.closed { HashSet::new() } else { inner.plans.look(now) };
+        let listed = inner.stored.keys().map(|id| (*id, due.contains(id))).collect();
+        drop(inner);
+        // A full channel: the loop has not yet heard of the look before, and will hear of this one with it.
+        let _ = self.looked.try_send(());
+        listed
     }
 
     /// Hands over what has come due for the job and forgets it.
-    fn take_due(&self, id: Uuid) -> Vec<Fired> {
-        let mut plans = self.lock();
-        if plans.closed {
-            return Vec::new();
-        }
-        let Some(plan) = plans.by_id.get_mut(&id) else { return Vec::new() };
-        plan.due.drain(..).map(|tick| Fired { job: Arc::clone(&plan.job), tick }).collect()
-    }
-
-    fn next(&self) -> Option<Next> {
-        let plans = self.lock();
-        let next = plans.by_id.values().filter_map(|plan| plan.next.map(|tick| (tick, plan)));
-        next.min_by_key(|(tick, plan)| (tick.due, Arc::clone(&plan.job))).map(|(tick, plan)| Next {
-            job: Arc::clone(&plan.job),
-            due: tick.due,
-            zone: plan.entry.zone.clone(),
-        })
+    fn fetch(&self, id: Uuid) -> Vec<Fired> {
+        let mut inner = self.lock();
+        if inner.closed { Vec::new() } else { inner.plans.fetch(id) }
     }
 }
 
@@ -256,31 +256,27 @@ impl InitStore for Store {
 
 impl DataStore<JobStoredData> for Store {
     fn get(&mut self, id: Uuid) -> Answer<Option<JobStoredData>> {
-        answer(self.lock().by_id.get(&id).and_then(|plan| plan.stored.clone()))
+        answer(self.lock().stored.get(&id).cloned())
     }
 
-    /// Keeps the crate's data for a job that has a plan; its own idea of the next tick is never read, and without the
-    /// dummy pattern it does not even compute one.
+    /// Keeps the crate's data for a job; its own idea of the next tick is never read, and without the dummy pattern it does
+    /// not even compute one.
     fn add_or_update(&mut self, data: JobStoredData) -> Answer<()> {
-        let data = JobStoredData { job: None, ..data };
-        let planned =
-            data.id.map(Uuid::from).and_then(|id| self.lock().by_id.get_mut(&id).map(|plan| plan.stored = Some(data)));
-        if planned.is_none() {
+        let Some(id) = data.id.map(Uuid::from) else {
             return Box::pin(std::future::ready(Err(JobSchedulerError::CantAdd)));
-        }
+        };
+        self.lock().stored.insert(id, JobStoredData { job: None, ..data });
         answer(())
     }
 
     fn delete(&mut self, id: Uuid) -> Answer<()> {
-        self.lock().by_id.remove(&id);
+        self.lock().stored.remove(&id);
         answer(())
     }
 }
 
 impl MetaDataStorage for Store {
     fn list_next_ticks(&mut self) -> Answer<Vec<JobAndNextTick>> {
-        let now = self.clock.now();
-        let listed = self.lock().look(now);
         let row = |(id, due): (Uuid, bool)| JobAndNextTick {
             id: Some(id.into()),
             job_type: JobType::Cron.into(),
@@ -288,7 +284,7 @@ impl MetaDataStorage for Store {
             // With one, the crate would compare it with the next tick and fall silent after a clock set back.
             last_tick: None,
         };
-        answer(listed.into_iter().map(row).collect())
+        answer(self.look().into_iter().map(row).collect())
     }
 
     /// The offered ticks come from the dummy pattern; ours are planned already, when the moment came due.
@@ -298,7 +294,8 @@ impl MetaDataStorage for Store {
 
     fn time_till_next_job(&mut self) -> Answer<Option<Duration>> {
         let now = self.clock.now();
-        answer(self.next().map(|next| next.due.duration_since(now).try_into().unwrap_or(Duration::ZERO)))
+        let next = self.lock().plans.next();
+        answer(next.map(|next| next.due.duration_since(now).try_into().unwrap_or(Duration::ZERO)))
     }
 }
 

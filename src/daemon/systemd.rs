@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use sd_notify::NotifyState;
+use tokio::time::Instant;
 use tracing::warn;
 
 /// The moment that comes next, of all jobs.
@@ -19,14 +20,21 @@ pub(super) struct Next {
 }
 
 /// The line of `systemctl status`. Times are absolute: nobody renews it while nothing happens.
-pub(super) fn status(next: Option<&Next>, running: &[Arc<str>]) -> String {
-    let next = match next {
+pub(super) fn status(next: Option<&Next>, running: &[Arc<str>], refused: Option<&str>) -> String {
+    let mut said = Vec::new();
+    if let Some(reason) = refused {
+        said.push(format!("the configuration is refused and the one before it served ({reason})"));
+    }
+    if !running.is_empty() {
+        said.push(format!("running: {}", running.join(", ")));
+    }
+    said.push(match next {
         Some(Next { job, due, zone }) => {
             format!("next run: {job} at {}", due.to_zoned(zone.clone()).strftime("%a %Y-%m-%d %H:%M:%S %Z"))
         }
         None => "no run is scheduled".to_owned(),
-    };
-    if running.is_empty() { next } else { format!("running: {}; {next}", running.join(", ")) }
+    });
+    said.join("; ")
 }
 
 /// The same line once the service was asked to stop.
@@ -42,10 +50,19 @@ pub(super) struct ServiceManager {
 }
 
 impl ServiceManager {
-    /// The jobs are scheduled and signals are listened to.
+    /// The jobs are scheduled and signals are listened to, at the start and after a reload.
     pub(super) fn ready(&mut self, status: String) {
         send(&[NotifyState::Ready, NotifyState::Status(&status)]);
         self.said = status;
+    }
+
+    /// The configuration is being read again because a signal asked for it; [`ServiceManager::ready`] follows. With the time,
+    /// which systemd 253 and newer want.
+    pub(super) fn reloading() {
+        match NotifyState::monotonic_usec_now() {
+            Ok(now) => send(&[NotifyState::Reloading, now]),
+            Err(_) => send(&[NotifyState::Reloading]),
+        }
     }
 
     pub(super) fn status(&mut self, status: String) {
@@ -61,14 +78,33 @@ impl ServiceManager {
     }
 }
 
-/// The serve loop is alive.
-pub(super) fn beat() {
-    send(&[NotifyState::Watchdog]);
+/// The service manager's watchdog, where there is one.
+#[derive(Debug)]
+pub(super) struct Watchdog {
+    /// How often it wants to hear of us: half of its patience, as `sd_watchdog_enabled(3)` advises.
+    every: Option<Duration>,
+    fed: Option<Instant>,
 }
 
-/// How often the watchdog wants to hear of us: half of its patience, as `sd_watchdog_enabled(3)` advises.
-pub(super) fn beat_every() -> Option<Duration> {
-    sd_notify::watchdog_enabled().map(|patience| patience / 2).filter(|every| !every.is_zero())
+impl Watchdog {
+    pub(super) fn new() -> Self {
+        Self { every: sd_notify::watchdog_enabled().map(|patience| patience / 2), fed: None }
+    }
+
+    /// The trigger has looked and the serve loop has heard of it: both are alive. Sends no more than is wanted.
+    pub(super) fn feed(&mut self) {
+        if self.is_hungry(Instant::now()) {
+            send(&[NotifyState::Watchdog]);
+            self.fed = Some(Instant::now());
+        }
+    }
+
+    /// Looks come twice a second: the next one would be too late.
+    fn is_hungry(&self, now: Instant) -> bool {
+        const LOOK: Duration = Duration::from_millis(500);
+        let due = |every| self.fed.is_none_or(|fed| now.duration_since(fed) + LOOK > every);
+        self.every.is_some_and(due)
+    }
 }
 
 /// The service leaves before it served: its last status, which `systemctl status` goes on to show. `why` may have several
@@ -108,12 +144,17 @@ mod tests {
             due: "2026-11-22T07:00:00Z".parse().unwrap(),
             zone: TimeZone::get("America/New_York").unwrap(),
         };
-        assert_eq!(status(Some(&next), &[]), "next run: managers at Sun 2026-11-22 02:00:00 EST");
+        assert_eq!(status(Some(&next), &[], None), "next run: managers at Sun 2026-11-22 02:00:00 EST");
         assert_eq!(
-            status(Some(&next), &["keepalive".into(), "licenses".into()]),
+            status(Some(&next), &["keepalive".into(), "licenses".into()], None),
             "running: keepalive, licenses; next run: managers at Sun 2026-11-22 02:00:00 EST"
         );
-        assert_eq!(status(None, &[]), "no run is scheduled");
+        assert_eq!(status(None, &[], None), "no run is scheduled");
+        assert_eq!(
+            status(None, &["keepalive".into()], Some("gk.toml:2:1: unknown key `jbos`")),
+            "the configuration is refused and the one before it served (gk.toml:2:1: unknown key `jbos`); \
+             running: keepalive; no run is scheduled"
+        );
         assert_eq!(stopping(&["keepalive".into(), "licenses".into()]), "stopping; waiting for keepalive, licenses");
         assert_eq!(stopping(&[]), "stopping");
     }
@@ -126,5 +167,24 @@ mod tests {
         );
         let long = last_words(&"ä".repeat(2000));
         assert!(long.ends_with("ä… (more in the journal)") && long.chars().count() < 550, "{long}");
+    }
+
+    #[test]
+    fn the_watchdog_is_fed_as_often_as_it_wants_and_no_more() {
+        let begun = Instant::now();
+        let fed = |every: Option<u64>| {
+            let mut watchdog = Watchdog { every: every.map(Duration::from_millis), fed: None };
+            let looks = (0..=60).map(|look| begun + Duration::from_millis(500) * look);
+            let feeds = looks.filter(|now| {
+                let hungry = watchdog.is_hungry(*now);
+                watchdog.fed = if hungry { Some(*now) } else { watchdog.fed };
+                hungry
+            });
+            feeds.map(|now| now.duration_since(begun).as_millis()).collect::<Vec<_>>()
+        };
+        assert_eq!(fed(None), Vec::<u128>::new());
+        assert_eq!(fed(Some(15_000)), [0, 15_000, 30_000]);
+        assert_eq!(fed(Some(7_250)), [0, 7_000, 14_000, 21_000, 28_000]);
+        assert_eq!(fed(Some(100)).len(), 61, "as often as it can");
     }
 }

@@ -1,4 +1,4 @@
-//! What the tests of this room share: a clock that a test sets, entries, and a bound on every wait.
+//! What the tests of this room share: clocks that a test sets, entries, and a bound on every wait.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,38 +7,60 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
+use super::elapsed::Reading;
 use super::plan::Entry;
 use crate::clock::{Clock, Uptime};
 use crate::domain::moment::Past;
 use crate::schedule::{CatchUp, Schedule};
 
-/// A clock that moves when it is told to.
-pub(super) struct HandClock(Mutex<Timestamp>);
+/// Clocks that move when they are told to.
+pub(super) struct HandClock(Mutex<Reading>);
 
 impl HandClock {
     pub(super) fn at(text: &str) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(text.parse().unwrap())))
+        let uptime = Uptime { awake: Duration::from_hours(1), since_boot: Duration::from_hours(1) };
+        Arc::new(Self(Mutex::new(Reading { wall: text.parse().unwrap(), uptime })))
     }
 
-    /// Moves by so many milliseconds, backward when negative, and says where it is.
-    pub(super) fn step(&self, millis: i64) -> Timestamp {
+    fn change(&self, wall: i64, awake: u64, asleep: u64) -> Timestamp {
         let mut now = self.0.lock().unwrap();
-        *now += SignedDuration::from_millis(millis);
-        *now
+        now.wall += SignedDuration::from_millis(wall);
+        now.uptime.awake += Duration::from_millis(awake);
+        now.uptime.since_boot += Duration::from_millis(awake + asleep);
+        now.wall
+    }
+
+    /// So many milliseconds pass.
+    pub(super) fn step(&self, millis: u64) -> Timestamp {
+        self.change(i64::try_from(millis).unwrap(), millis, 0)
+    }
+
+    /// The wall clock is set, backward when negative.
+    pub(super) fn set(&self, millis: i64) -> Timestamp {
+        self.change(millis, 0, 0)
+    }
+
+    /// The machine sleeps.
+    pub(super) fn sleep(&self, millis: u64) -> Timestamp {
+        self.change(i64::try_from(millis).unwrap(), 0, millis)
+    }
+
+    pub(super) fn reading(&self) -> Reading {
+        *self.0.lock().unwrap()
     }
 }
 
 impl Clock for HandClock {
     fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap()
+        self.reading().wall
     }
 
     fn uptime(&self) -> Uptime {
-        Uptime::default()
+        self.reading().uptime
     }
 }
 
-/// A job in UTC without jitter that never had a moment.
+/// A job in UTC without jitter, that has its schedule since eight o'clock of the tests and never had a moment.
 pub(super) fn entry(job: &str, cron: &str) -> Entry {
     Entry {
         job: job.to_owned(),
@@ -47,10 +69,13 @@ pub(super) fn entry(job: &str, cron: &str) -> Entry {
         jitter: Duration::ZERO,
         catch_up: CatchUp::Once,
         catch_up_within: None,
-        past: Past::none(Timestamp::UNIX_EPOCH),
+        past: Past::none(EIGHT.parse().unwrap()),
         paused: None,
     }
 }
+
+/// When most tests begin.
+pub(super) const EIGHT: &str = "2026-11-20T08:00:00Z";
 
 /// The next value, or a failed test after ten seconds.
 pub(super) async fn soon<T>(values: &mut mpsc::UnboundedReceiver<T>) -> T {

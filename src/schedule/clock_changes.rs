@@ -9,13 +9,13 @@ use jiff::{Span, Timestamp, ToSpan};
 use super::*;
 
 /// A pattern, whether it is an interval, and what it names.
-struct Case {
-    pattern: &'static str,
+pub(crate) struct Case {
+    pub(crate) pattern: &'static str,
     interval: bool,
     names: fn(DateTime) -> bool,
 }
 
-const fn case(pattern: &'static str, interval: bool, names: fn(DateTime) -> bool) -> Case {
+pub(crate) const fn case(pattern: &'static str, interval: bool, names: fn(DateTime) -> bool) -> Case {
     Case { pattern, interval, names }
 }
 
@@ -75,7 +75,13 @@ fn at(text: &str) -> Timestamp {
 }
 
 /// What the promise says of the time from `first` (exclusive) to `last`, by walking it: every pattern's moments.
-fn walk(cases: &[Case], zone: &TimeZone, step: Span, first: Timestamp, last: Timestamp) -> Vec<Vec<Timestamp>> {
+pub(crate) fn walk(
+    cases: &[Case],
+    zone: &TimeZone,
+    step: Span,
+    first: Timestamp,
+    last: Timestamp,
+) -> Vec<Vec<Timestamp>> {
     let mut found: Vec<Vec<Timestamp>> = cases.iter().map(|_| Vec::new()).collect();
     // A day early, so that what a change before `first` has shown already is known.
     let mut instant = first - 24.hours();
@@ -163,9 +169,7 @@ fn around_the_changes_of_a_year_the_planner_agrees_with_walking_every_second() {
 
 #[test]
 fn over_a_whole_year_the_planner_agrees_with_walking_every_minute() {
-    for name in ["America/New_York", "Africa/Casablanca"] {
-        agree(&MINUTES, name, 1.minute(), at("2026-01-01T00:00:00Z"), at("2027-01-01T00:00:00Z"));
-    }
+    agree(&MINUTES, "America/New_York", 1.minute(), at("2026-01-01T00:00:00Z"), at("2027-01-01T00:00:00Z"));
 }
 
 /// Whatever instant is asked about, and not only moments themselves, the answer is the first of the walk after it.

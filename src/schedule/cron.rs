@@ -1,5 +1,7 @@
 //! Cron texts: read strictly, field by field, and planned over civil time.
 
+use std::fmt;
+
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
@@ -18,12 +20,19 @@ const FIELDS: [(&str, &str); 6] = [
 ];
 
 /// A cron text that was understood and has a next moment.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Cron {
     text: String,
     pattern: croner::Cron,
     /// Whether the minutes or hours are an interval (`*`, `*/30`) and not fixed times.
     interval: bool,
+}
+
+/// The text alone: the parsed pattern is thousands of lines.
+impl fmt::Debug for Cron {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Cron").field(&self.text).finish()
+    }
 }
 
 impl PartialEq for Cron {

@@ -143,6 +143,6 @@ impl FromStr for Schedule {
 }
 
 #[cfg(test)]
-mod clock_changes;
+pub(crate) mod clock_changes;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,356 @@
+//! What the serve loop keeps between two events, and what each event does to it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use super::catch_up::Cause;
+use super::desk::{About, NextRun, Refusal, Work};
+use super::ledger::{Ledger, Rows};
+use super::plan::disposition;
+use super::reread::{Rereading, panic_message};
+use super::scheduler::Scheduler;
+use super::systemd::{ServiceManager, Watchdog, status, stopping};
+use super::track::Fired;
+use super::{Ended, Firing, Reloaded};
+use crate::clock::Clock;
+use crate::domain::moment::Disposition;
+
+/// What is left to the runs after a first SIGTERM: they finish the call in hand and journal it. Together with
+/// [`LAST_WORDS`] below the ten seconds within which the service promises to be gone.
+const GRACE: Duration = Duration::from_secs(9);
+
+/// What the ledger is given to write its last rows.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// A trigger that has not looked for this long hangs (it looks twice a second).
+const STALLED: Duration = Duration::from_secs(10);
+
+/// What the ledger is given to write what is told, before the configuration is read again.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// Carries a run out.
+pub(super) type Run = Arc<dyn Fn(Firing) -> BoxFuture<'static, Ended> + Send + Sync>;
+
+/// Reads the configuration again.
+pub(super) type Reload = Arc<dyn Fn() -> BoxFuture<'static, Reloaded> + Send + Sync>;
+
+/// A run that is going on.
+struct Open {
+    job: Arc<str>,
+    begun: Instant,
+    why: Why,
+}
+
+/// Why a run was begun.
+enum Why {
+    Moment {
+        planned_at: Timestamp,
+        disposition: Disposition,
+        missed: Option<Cause>,
+    },
+    /// Somebody asked for it, and is told when it is over.
+    Asked(oneshot::Sender<()>),
+}
+
+impl Open {
+    fn makes_up(&self) -> bool {
+        matches!(self.why, Why::Moment { missed: Some(_), .. })
+    }
+
+    /// What keeps another run of the job from beginning.
+    fn described(&self) -> String {
+        match &self.why {
+            Why::Moment { planned_at, .. } => format!("the run of {planned_at} was still going on"),
+            Why::Asked(_) => "a run that was asked for was still going on".to_owned(),
+        }
+    }
+}
+
+/// What becomes of a moment that comes while its job may be busy.
+#[derive(Debug, PartialEq, Eq)]
+enum Meeting {
+    Begin,
+    /// Behind the run that is going on.
+    Wait,
+    Overlap,
+}
+
+/// A moment that is made up for waits its turn. A regular one waits behind those, so that no occurrence eats another, and
+/// only one does: a job that is always behind would otherwise never catch up.
+fn meet(fired: &Fired, running: Option<&Open>, waiting: &VecDeque<Fired>) -> Meeting {
+    let Some(running) = running else { return Meeting::Begin };
+    let behind_made_up = running.makes_up() || waiting.iter().any(|fired| fired.missed.is_some());
+    let is_first = waiting.iter().all(|fired| fired.missed.is_some());
+    if fired.missed.is_some() || (behind_made_up && is_first) { Meeting::Wait } else { Meeting::Overlap }
+}
+
+pub(super) struct Service {
+    run: Run,
+    reload: Reload,
+    clock: Arc<dyn Clock>,
+    ledger: Ledger,
+    scheduler: Scheduler,
+    manager: ServiceManager,
+    watchdog: Watchdog,
+    /// When the trigger was last known to be alive.
+    heard: Instant,
+    since: Timestamp,
+    /// The runs, as tasks; `open` says which is whose. Work that somebody asked for ends with nothing to record.
+    pub(super) runs: JoinSet<Option<Ended>>,
+    open: HashMap<Id, Open>,
+    /// Moments that wait for a run of their job to end, oldest first.
+    waiting: HashMap<Arc<str>, VecDeque<Fired>>,
+    stop: CancellationToken,
+    pub(super) grace: Duration,
+    pub(super) rereading: Rereading,
+    refused: Option<Refusal>,
+}
+
+impl Service {
+    pub(super) fn new(run: Run, reload: Reload, clock: Arc<dyn Clock>, ledger: Ledger, scheduler: Scheduler) -> Self {
+        Self {
+            run,
+            reload,
+            since: clock.now(),
+            clock,
+            ledger,
+            scheduler,
+            manager: ServiceManager::default(),
+            watchdog: Watchdog::new(),
+            heard: Instant::now(),
+            runs: JoinSet::new(),
+            open: HashMap::new(),
+            waiting: HashMap::new(),
+            stop: CancellationToken::new(),
+            grace: GRACE,
+            rereading: Rereading::default(),
+            refused: None,
+        }
+    }
+
+    pub(super) fn ready(&mut self) {
+        let status = self.status();
+        info!("serving; {status}");
+        self.manager.ready(status);
+    }
+
+    /// Starts the run of a moment that has come, or notes why there is none.
+    pub(super) fn begin(&mut self, fired: Fired) {
+        let Fired { job, tick, .. } = &fired;
+        let planned_at = tick.planned_at;
+        if !self.scheduler.knows(job) {
+            return self.ledger.tell(Rows::taken_out(job, vec![planned_at]));
+        }
+        if let Some(why) = self.scheduler.paused(job) {
+            return self.ledger.tell(Rows::one(job, planned_at, Disposition::Paused, Some(why)));
+        }
+        let running = self.open.values().find(|open| open.job == *job);
+        let waiting = self.waiting.entry(Arc::clone(job)).or_default();
+        match meet(&fired, running, waiting) {
+            Meeting::Begin => self.spawn(fired),
+            Meeting::Wait => {
+                if fired.missed.is_none() {
+                    // Told at once: after a kill, the ledger alone knows that it was not run.
+                    let reason = running.map(Open::described);
+                    self.ledger.tell(Rows::one(job, planned_at, Disposition::Late, reason));
+                }
+                waiting.push_back(fired);
+            }
+            Meeting::Overlap => {
+                let reason = running.map(Open::described).unwrap_or_default();
+                warn!(%job, %planned_at, "{job} was not run: {reason}");
+                self.ledger.tell(Rows::one(job, planned_at, Disposition::Overlap, Some(reason)));
+            }
+        }
+    }
+
+    fn spawn(&mut self, Fired { job, tick, missed }: Fired) {
+        let planned_at = tick.planned_at;
+        let disposition = match missed {
+            Some(_) => Disposition::CaughtUp, // told when it was ruled over
+            None => disposition(tick.due, self.clock.now()),
+        };
+        debug!(%job, %planned_at, %disposition, "the moment of {job} has come");
+        if missed.is_none() {
+            self.ledger.tell(Rows::one(&job, planned_at, disposition, None));
+        }
+        let (run, stop) = (Arc::clone(&self.run), self.stop.clone());
+        let firing = Firing { job: job.to_string(), planned_at, disposition, stop };
+        let task = self.runs.spawn(async move { Some(run(firing).await) });
+        let why = Why::Moment { planned_at, disposition, missed };
+        self.open.insert(task.id(), Open { job, begun: Instant::now(), why });
+    }
+
+    /// Starts what somebody asked for.
+    pub(super) fn begin_asked(&mut self, job: &str, work: Work, done: oneshot::Sender<()>) {
+        let stop = self.stop.clone();
+        let task = self.runs.spawn(async move {
+            work(stop).await;
+            None
+        });
+        self.open.insert(task.id(), Open { job: job.into(), begun: Instant::now(), why: Why::Asked(done) });
+    }
+
+    /// Notes how a run ended, and begins what waited for it. A panic is the end of that run and of nothing else.
+    pub(super) fn end(&mut self, joined: Result<(Id, Option<Ended>), JoinError>) {
+        let id = joined.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        let Open { job, begun, why } = self.open.remove(&id).expect("every task was entered when it was spawned");
+        match why {
+            Why::Asked(done) => {
+                // Whoever asked may have gone.
+                let _ = done.send(());
+            }
+            Why::Moment { planned_at, disposition, missed } => {
+                let reason = missed.map(|cause| cause.to_string());
+                let mut row = Rows::one(&job, planned_at, disposition, reason);
+                match joined {
+                    Ok((_, ended)) => {
+                        let ended = ended.expect("only work that was asked for ends with nothing");
+                        log_end(&row, &ended, begun);
+                        if let Some((disposition, reason)) = ended.instead {
+                            (row.disposition, row.reason) = (disposition, Some(reason));
+                        }
+                        row.run = ended.run;
+                    }
+                    Err(failure) => {
+                        let reason = format!("the run panicked: {}", panic_message(failure));
+                        error!(%job, %planned_at, "{job}: {reason}; its next moment comes");
+                        row.reason = Some(reason);
+                    }
+                }
+                self.ledger.tell(row);
+            }
+        }
+        if !self.stop.is_cancelled()
+            && let Some(next) = self.waiting.get_mut(&job).and_then(VecDeque::pop_front)
+        {
+            self.begin(next);
+        }
+    }
+
+    /// The trigger is alive, and so is the loop that hears of it: the watchdog may know.
+    pub(super) fn looked(&mut self) {
+        self.heard = Instant::now();
+        self.watchdog.feed();
+    }
+
+    /// When a trigger that is not heard of is said to hang.
+    pub(super) fn silent_at(&self) -> Instant {
+        self.heard + STALLED
+    }
+
+    pub(super) fn silent(&mut self) {
+        error!("the scheduler hangs; the watchdog is not fed");
+        self.heard = Instant::now(); // said again after as long
+    }
+
+    pub(super) fn pause(&mut self, job: String, why: Option<String>) {
+        self.scheduler.pause(&job, why.clone());
+        self.rereading.note(job, why);
+    }
+
+    /// Has the configuration read again, and once more if it is being read. A signal is answered to the service manager.
+    pub(super) fn reload(&mut self, by_signal: bool) {
+        if by_signal {
+            ServiceManager::reloading();
+            self.rereading.owed = true;
+        }
+        let (reload, ledger) = (Arc::clone(&self.reload), self.ledger.clone());
+        self.rereading.begin(async move {
+            // Where schedules change, what was decided by the old ones should stand in the ledger.
+            ledger.flush(SETTLE).await;
+            reload().await
+        });
+    }
+
+    /// Goes on with what was read.
+    pub(super) async fn take_over(&mut self, read: Reloaded) {
+        self.refused = match read {
+            Reloaded::Unchanged => None,
+            Reloaded::Now(entries) => {
+                if let Err(problem) = self.scheduler.reload(entries).await {
+                    error!(error = &problem as &dyn std::error::Error, "a new job is not fired");
+                }
+                None
+            }
+            Reloaded::Refused(reason) => {
+                let since = self.refused.take().map_or_else(|| self.clock.now(), |refused| refused.since);
+                Some(Refusal { reason, since })
+            }
+        };
+        for (job, why) in std::mem::take(&mut self.rereading.pauses) {
+            self.scheduler.pause(&job, why);
+        }
+        if std::mem::take(&mut self.rereading.again) {
+            self.reload(false);
+        } else if std::mem::take(&mut self.rereading.owed) {
+            let status = self.status();
+            self.manager.ready(status);
+        }
+    }
+
+    pub(super) fn tell_status(&mut self) {
+        let status = self.status();
+        self.manager.status(status);
+    }
+
+    fn status(&self) -> String {
+        let refused = self.refused.as_ref().map(|refused| refused.reason.as_str());
+        status(self.scheduler.next().as_ref(), &self.running(), refused)
+    }
+
+    pub(super) fn about(&self) -> About {
+        About {
+            since: Some(self.since),
+            next: self.scheduler.next().map(|next| NextRun { job: next.job.to_string(), due: next.due }),
+            running: self.running().iter().map(ToString::to_string).collect(),
+            refused: self.refused.clone(),
+            unwritten: self.ledger.unwritten(),
+        }
+    }
+
+    /// Jobs with a run going on, in the order of their names.
+    pub(super) fn running(&self) -> Vec<Arc<str>> {
+        let mut jobs: Vec<Arc<str>> = self.open.values().map(|open| Arc::clone(&open.job)).collect();
+        jobs.sort();
+        jobs.dedup();
+        jobs
+    }
+
+    /// Fires nothing any more and asks the runs to end.
+    pub(super) fn leave(&mut self) {
+        self.manager.stopping(stopping(&self.running()));
+        info!(running = self.open.len(), "stopping: runs finish the call in hand");
+        self.scheduler.close();
+        self.stop.cancel();
+        self.rereading.abort();
+    }
+
+    /// Ends what did not end by itself. False when the last rows of the ledger could not be written in time.
+    pub(super) async fn cut_off(&mut self) -> bool {
+        for Open { job, .. } in self.open.values() {
+            warn!(%job, "{job} is cut off; its next run settles what it left open");
+        }
+        self.runs.abort_all();
+        self.open.clear();
+        self.scheduler.stop().await;
+        self.ledger.flush(LAST_WORDS).await
+    }
+}
+
+/// The run itself has told how it ended, with the level that its outcome deserves.
+fn log_end(row: &Rows, ended: &Ended, begun: Instant) {
+    let Rows { job, moments, .. } = row;
+    let (outcome, run) = (ended.outcome, ended.run.as_ref().map(tracing::field::display));
+    let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    debug!(%job, run.id = run, ?moments, %outcome, duration_ms, "the moment of {job} is over: {outcome}");
+}
