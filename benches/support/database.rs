@@ -36,12 +36,12 @@ pub(crate) fn rows(bench: &Bench, path: &Path) -> i64 {
     })
 }
 
-/// Adds so many past runs with ten changes each. Indexes are made anew afterwards, which takes a third of the time.
+/// Adds so many past runs with ten changes and ten scheduled moments each. Indexes are made anew afterwards, which takes a third of the time.
 pub(crate) fn fill(bench: &Bench, path: &Path, runs: u32) {
     bench.runtime.block_on(async {
         let mut connection = connect(path).await;
         let indexes: Vec<(String, String)> = sqlx::query_as(
-            "select name, sql from sqlite_schema where type = 'index' and tbl_name in ('run', 'change') and sql is not null",
+            "select name, sql from sqlite_schema where type = 'index' and tbl_name in ('run', 'change', 'moment') and sql is not null",
         )
         .fetch_all(&mut connection)
         .await
@@ -49,7 +49,7 @@ pub(crate) fn fill(bench: &Bench, path: &Path, runs: u32) {
         for (name, _) in &indexes {
             execute(&mut connection, format!("drop index {name}")).await;
         }
-        for statement in [add_runs(runs), add_changes(runs)] {
+        for statement in [add_runs(runs), add_changes(runs), add_moments(runs)] {
             execute(&mut connection, statement).await;
         }
         for (_, sql) in indexes {
@@ -85,5 +85,16 @@ fn add_changes(runs: u32) -> String {
                 printf('11111111-0000-4000-8000-%012d', i), 1700000000000 + i * 100, 'accepted', 1700000000100 + i * 100,
                 'confirmed', 1700000000200 + i * 100
            from n"
+    )
+}
+
+/// Ten moments a run; at one in a thousand the service was down.
+fn add_moments(runs: u32) -> String {
+    format!(
+        "with recursive n (i) as (select 0 union all select i + 1 from n where i < {runs} * 10 - 1)
+         insert into moment (job, planned_at, disposition, run, recorded_at)
+         select job, at, case when missed then 'down' else 'ran' end, case when missed then null else run end, at + 500
+           from (select case i % 3 when 0 then 'managers' when 1 then 'licenses' else 'keepalive' end as job,
+                        1700000000000 + i * 100 as at, i % 1000 = 7 as missed, printf('r%07d', i / 10) as run from n)"
     )
 }

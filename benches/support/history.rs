@@ -36,6 +36,8 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) {
         "history changes",
         "history changes --user p0000042@example.com",
         "history show r0000042",
+        "history missed",
+        "history missed --job managers",
     ] {
         let mut times = Vec::new();
         for _ in 0..TIMES {
@@ -46,7 +48,7 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) {
             assert!(!ended.stdout.is_empty(), "`graphkeeper {question}` has something to say");
             times.push(ended.took);
         }
-        let what = format!("`{question}` over {runs} runs, {changes} changes");
+        let what = format!("`{question}` over {runs} runs, {changes} changes and moments");
         table.at_most(what, median(times).as_secs_f64() * 1000.0, LIMIT_MS, ("ms", 0));
     }
 }

@@ -363,13 +363,13 @@ mod tests {
     async fn what_a_kill_left_half_written_is_passed_over() {
         let place = Place::new().await;
         past_run(&place.history, "aaaa0001", Trigger::Manual, 0).await;
-        for garbage in [&b""[..], b"garbage in place of a page", &[0xa5; 70_000]] {
+        for garbage in [Vec::new(), b"garbage in place of a page".to_vec(), vec![0xa5; 70_000]] {
             let copy = tempfile::tempdir().unwrap();
             let path = copy.path().join("graphkeeper.db");
             std::fs::copy(place.path(), &path).unwrap();
             let mut log = std::fs::read(beside(&place.path(), "-wal")).unwrap();
             log.truncate(log.len() - 100); // amid the last page
-            log.extend_from_slice(garbage);
+            log.extend_from_slice(&garbage);
             std::fs::write(beside(&path, "-wal"), log).unwrap();
             std::fs::write(beside(&path, "-shm"), garbage).unwrap();
             let history = History::open(&path, at(0)).await.unwrap();
@@ -386,7 +386,7 @@ mod tests {
         let place = Place::new().await;
         past_run(&place.history, "aaaa0001", Trigger::Manual, 0).await;
         place.history.close().await;
-        std::fs::write(beside(&place.path(), "-wal"), [0xa5; 70_000]).unwrap();
+        std::fs::write(beside(&place.path(), "-wal"), vec![0xa5; 70_000]).unwrap();
         let history = History::open(&place.path(), at(0)).await.unwrap();
         past_run(&history, "bbbb0002", Trigger::Manual, 10).await;
         assert_eq!(rows(&history, "run").await, 2);

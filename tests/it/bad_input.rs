@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Command, Stdio};
 
 use graphkeeper::sandbox::faults::{Fault, When};
 
 use crate::support::database::Database;
-use crate::support::{BATCH, Org, PEOPLE, reached};
+use crate::support::{Org, PEOPLE};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_people_on_one_account_are_both_left_alone_and_the_others_are_written() {
@@ -166,66 +165,6 @@ async fn a_state_directory_belongs_to_one_org_and_one_tenant() {
     assert_eq!(theirs.writes(), 0);
     ours.configure("[entra]\ntenant = \"99999999-9999-4999-8999-999999999999\"");
     ours.reconcile().await.exits(2);
-}
-
-/// A file system of its own, with little room. Taken away when dropped.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn mount() -> Option<Self> {
-        let place = tempfile::tempdir().unwrap();
-        let mount = ["-t", "tmpfs", "-o", "size=1m", "none", place.path().to_str().unwrap()];
-        let mounted = Command::new("mount").args(mount).stderr(Stdio::null()).status();
-        mounted.is_ok_and(|status| status.success()).then_some(Self(place))
-    }
-
-    /// Leaves no room at all.
-    fn fill(&self) {
-        let mut size = 1 << 20;
-        while size > 0 {
-            let written = fs::write(self.0.path().join(format!("filler-{size}")), vec![0_u8; size]);
-            size = if written.is_ok() { size } else { size / 2 };
-        }
-    }
-
-    fn make_room(&self) {
-        for entry in fs::read_dir(self.0.path()).unwrap().flatten() {
-            if entry.file_name().to_string_lossy().starts_with("filler") {
-                fs::remove_file(entry.path()).unwrap();
-            }
-        }
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).status();
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_disk_that_is_full_stops_a_run_before_it_writes_to_the_tenant() {
-    let Some(disk) = SmallDisk::mount() else {
-        eprintln!("not tested: a small file system cannot be mounted here, which takes root");
-        return;
-    };
-    let org = Org::team(["ana", "bo"]).await;
-    org.configure(&format!("[state]\ndirectory = \"{}\"", disk.0.path().display()));
-    org.reconcile().await.exits(0);
-    org.moves("ana", "bo");
-    let gate = org.hold(BATCH, When::Nth(1));
-    let run = org.spawn(&["run", "managers", "--json"]);
-    reached(&gate).await;
-    disk.fill();
-    gate.open();
-    let run = run.finish().await.exits(1);
-    assert!(run.all().contains("full") && run.all().contains("free space"), "{}", run.all());
-    assert_eq!(org.writes(), 0, "what cannot be noted is not done");
-    let full = org.reconcile().await.exits(1);
-    assert!(full.all().contains("full"), "{}", full.all());
-    disk.make_room();
-    org.reconcile().await.exits(0);
-    assert_eq!(org.writes(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

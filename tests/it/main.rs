@@ -21,5 +21,6 @@ mod refusals;
 mod rules;
 mod secrets;
 mod shapes;
+mod storage;
 mod throttling;
 mod undo;

@@ -1,6 +1,7 @@
 //! An organization to test against: the sandbox in this process, a directory with a configuration, and the real program.
 
 pub(crate) mod database;
+pub(crate) mod jail;
 pub(crate) mod process;
 
 use std::fs;

@@ -59,7 +59,16 @@ pub(crate) struct Output {
 impl Process {
     /// Starts the program with this configuration.
     pub(crate) fn start(config: &Path, arguments: &[&str], env: &[(String, String)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_graphkeeper"));
+        Self::launch(Command::new(env!("CARGO_BIN_EXE_graphkeeper")), config, arguments, env)
+    }
+
+    /// The same through another program, which becomes this one, such as `nsenter`.
+    pub(crate) fn start_through(mut launcher: Command, config: &Path, arguments: &[&str]) -> Self {
+        launcher.arg(env!("CARGO_BIN_EXE_graphkeeper"));
+        Self::launch(launcher, config, arguments, &[])
+    }
+
+    fn launch(mut command: Command, config: &Path, arguments: &[&str], env: &[(String, String)]) -> Self {
         command.args(arguments).env_clear().envs(env.iter().map(|(name, value)| (name, value)));
         command.env("GRAPHKEEPER_CONFIG", config).env("TZ", "UTC");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
