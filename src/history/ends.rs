@@ -142,7 +142,7 @@ mod tests {
         place.history.settle_ends().await.unwrap_err();
         assert!(place.history.owes_ends());
         recover(&place).await;
-        assert_eq!(place.history.clone().settle_ends().await.unwrap(), [run.clone()]);
+        assert_eq!(place.history.clone().settle_ends().await.unwrap(), std::slice::from_ref(&run));
         assert!(!place.history.owes_ends());
         assert!(place.history.settle_ends().await.unwrap().is_empty());
         assert_eq!(place.history.run(&run).await.unwrap().unwrap().outcome, Some(Outcome::Succeeded));

@@ -7,10 +7,12 @@
 use std::time::{Duration, Instant};
 
 use crate::domain::decision::Reason;
+use crate::domain::moment::{Disposition, Moment};
 use crate::domain::run::{Outcome, RunId, Trigger};
 use crate::history::History;
 use crate::history::changes::ChangeFilter;
 use crate::history::decisions::{Decision, Pass, Recorded};
+use crate::history::moments::MomentFilter;
 use crate::history::runs::RunFilter;
 use crate::history::testing::{Place, at, past_run};
 
@@ -102,5 +104,34 @@ async fn a_pass_over_a_million_people_takes_seconds_and_the_next_writes_nothing(
         let recorded = place.history.record_decisions(&pass, decisions).await.unwrap();
         report(&format!("{round} pass over {PEOPLE} people"), start);
         assert_eq!(recorded, Recorded { written, gone: 0 });
+    }
+}
+
+#[tokio::test]
+#[ignore = "fills a large database"]
+async fn a_week_of_an_every_second_job_is_recorded_and_read_back_in_seconds() {
+    const WEEK: i64 = 7 * 24 * 60 * 60;
+    let place = Place::new().await;
+    let moment = |when| Moment {
+        job: "managers".to_owned(),
+        planned_at: at(when),
+        disposition: Disposition::Down,
+        run: None,
+        reason: Some("the service was not running".to_owned()),
+    };
+    let moments: Vec<Moment> = (0..WEEK).map(moment).collect();
+    for round in ["first", "again"] {
+        let start = Instant::now();
+        place.history.record_moments(&moments, at(WEEK)).await.unwrap();
+        assert!(report(&format!("{} moments recorded, {round}", moments.len()), start) < Duration::from_secs(20));
+    }
+    let start = Instant::now();
+    place.history.past("managers", at(WEEK)).await.unwrap();
+    assert!(report("the past of the job", start) < Duration::from_millis(50));
+    for job in [None, Some("managers".to_owned()), Some("licenses".to_owned())] {
+        let start = Instant::now();
+        let filter = MomentFilter { job, missed_only: true, ..MomentFilter::default() };
+        place.history.list_moments(&filter).await.unwrap();
+        assert!(report(&format!("missed, {filter:?}"), start) < Duration::from_millis(50));
     }
 }
