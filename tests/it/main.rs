@@ -18,6 +18,7 @@ mod managers;
 mod one_person;
 mod processes;
 mod refusals;
+mod reload;
 mod rules;
 mod secrets;
 mod shapes;

@@ -89,6 +89,18 @@ impl Process {
         assert!(heard, "{what}: it ended before, having said\n{}", self.stderr.so_far());
     }
 
+    /// Waits until standard error contains `text` so many times.
+    pub(crate) async fn says_times(&mut self, text: &str, times: usize) {
+        let what = format!("`{}` says `{text}` {times} times", self.command);
+        let heard = within(&what, self.stderr.text.wait_for(|said| said.matches(text).count() >= times)).await.is_ok();
+        assert!(heard, "{what}: it ended before, having said\n{}", self.stderr.so_far());
+    }
+
+    /// How often standard error contains `text` by now.
+    pub(crate) fn said(&self, text: &str) -> usize {
+        self.stderr.so_far().matches(text).count()
+    }
+
     /// Waits for the first line on standard output.
     pub(crate) async fn first_line(&mut self) -> String {
         let what = format!("`{}` prints a line", self.command);
@@ -105,7 +117,16 @@ impl Process {
 
     /// Asks the program to end, as `systemctl stop` does.
     pub(crate) fn terminate(&self) {
-        let sent = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.pid())]).status().unwrap();
+        self.signal("TERM");
+    }
+
+    /// Asks the program to read its configuration, as `systemctl reload` does.
+    pub(crate) fn reload(&self) {
+        self.signal("HUP");
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.pid())]).status().unwrap();
         assert!(sent.success());
     }
 
