@@ -15,8 +15,8 @@ pub(super) fn needing_a_restart(old: &Settings, new: &Settings) -> Vec<String> {
             found.push(format!("{key}: {new} in place of {old} {restart}"));
         }
     };
-    let restart = "takes effect at a restart only (systemctl restart graphkeeper)";
-    let elsewhere = "needs a state directory of its own, and a restart (systemctl restart graphkeeper)";
+    let restart = "needs a restart of the service";
+    let elsewhere = "needs a state directory of its own, and a restart of the service";
     compare("state.directory", path(&old.state_directory), path(&new.state_directory), restart);
     compare("control.socket", path(&old.control.socket), path(&new.control.socket), restart);
     // Without an org there is nothing that the history could be at odds with.
@@ -89,11 +89,19 @@ kind = "licenses"
     fn what_is_open_bound_or_owned_needs_a_restart_and_nothing_else_does() {
         let refused = |new: &Settings| needing_a_restart(&settings(BEFORE), new).join("\n");
         let cases = [
-            ("/srv/gk", "/srv/other", "control.socket: /srv/other/control.sock in place of /srv/gk/control.sock takes"),
-            ("/srv/gk", "/srv/other", "state.directory: /srv/other in place of /srv/gk takes effect at a restart only"),
+            (
+                "/srv/gk",
+                "/srv/other",
+                "control.socket: /srv/other/control.sock in place of /srv/gk/control.sock needs a restart",
+            ),
+            ("/srv/gk", "/srv/other", "state.directory: /srv/other in place of /srv/gk needs a restart"),
             ("[okta]", "[control]\nsocket = \"/tmp/s\"\n[okta]", "control.socket: /tmp/s in place of"),
             ("https://example", "https://other", "okta.org_url: https://other.okta.com/ in place of"),
-            ("contoso", "fabrikam", "entra.tenant: fabrikam.onmicrosoft.com in place of contoso.onmicrosoft.com needs"),
+            (
+                "contoso",
+                "fabrikam",
+                "entra.tenant: fabrikam.onmicrosoft.com in place of contoso.onmicrosoft.com needs a state",
+            ),
         ];
         for (from, to, expected) in cases {
             assert!(refused(&with(from, to)).contains(expected), "{to}: {}", refused(&with(from, to)));

@@ -19,9 +19,13 @@ const RARELY: &str = "0 0 1 1 *";
 /// What the log says of a configuration that was not taken.
 const NOT_USED: &str = "is not used; the one in force stays";
 
+/// What it says, at this level only, of an edit that was found by looking from time to time.
+const UNSEEN: &str = "no event told of it";
+
 /// An organization with a configuration under which nothing happens by itself.
 async fn quiet() -> Org {
-    let org = Org::team(["ana", "bo"]).await;
+    let mut org = Org::team(["ana", "bo"]).await;
+    org.env.push(("GRAPHKEEPER_LOG".to_owned(), "info,graphkeeper::config::watch=debug".to_owned()));
     let text = fs::read_to_string(org.config()).unwrap();
     let text = ["0,30 * * * * *", "10 * * * * *", "20 * * * * *"].iter().fold(text, |text, often| {
         assert!(text.contains(often));
@@ -49,6 +53,12 @@ async fn takes_up(service: &mut Process, job: &str) {
 /// Ends a service that has found nothing to complain of.
 async fn is_content(service: Process) {
     assert_eq!(service.said(NOT_USED), 0);
+    ends(service).await;
+}
+
+/// Ends a service that was told of every edit at once.
+async fn ends(service: Process) {
+    assert_eq!(service.said(UNSEEN), 0);
     service.terminate();
     service.finish().await.exits(0);
 }
@@ -131,8 +141,7 @@ async fn a_file_that_is_deleted_changes_nothing_until_it_is_restored() {
     service.says_times(NOT_USED, 2).await;
     fs::write(org.config(), format!("{text}\n[jobs.restored]\nkind = \"licenses\"\n")).unwrap();
     takes_up(&mut service, "restored").await;
-    service.terminate();
-    service.finish().await.exits(0);
+    ends(service).await;
 }
 
 /// Puts a link in the place of another at once, as `ln -sfn` and Kubernetes do.
@@ -247,13 +256,18 @@ async fn a_directory_that_is_replaced_or_made_again_is_watched_as_before() {
     assert_eq!(service.said(NOT_USED), 0);
 
     fs::remove_dir_all(&directory).unwrap();
+    save(&directory, with_job(&org, "atonce"));
+    takes_up(&mut service, "atonce").await;
+    fs::write(directory.join("gk.toml"), with_job(&org, "within")).unwrap();
+    takes_up(&mut service, "within").await;
+
+    fs::remove_dir_all(&directory).unwrap();
     service.says(NOT_USED).await;
     save(&directory, with_job(&org, "again"));
     takes_up(&mut service, "again").await;
     fs::write(directory.join("gk.toml"), with_job(&org, "watched")).unwrap();
     takes_up(&mut service, "watched").await;
-    service.terminate();
-    service.finish().await.exits(0);
+    ends(service).await;
 }
 
 /// A write through another name of the file, in a directory that is not watched, raises no event here.
@@ -287,8 +301,7 @@ async fn a_mistake_changes_nothing_and_every_problem_is_told_once() {
     service.says("the configuration is good again").await;
     fs::write(org.config(), with_job(&org, "fine")).unwrap();
     takes_up(&mut service, "fine").await;
-    service.terminate();
-    service.finish().await.exits(0);
+    ends(service).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -297,14 +310,15 @@ async fn what_only_a_restart_can_bring_is_refused_by_name() {
     let mut service = serving(&org, &org.config()).await;
     let good = fs::read_to_string(org.config()).unwrap();
     fs::write(org.config(), good.replace("/state\"", "/another\"")).unwrap();
-    service.says("state.directory: ").await;
-    service.says("takes effect at a restart only (systemctl restart graphkeeper)").await;
     service.says(NOT_USED).await;
+    for problem in ["state.directory: ", "control.socket: "] {
+        assert_eq!(service.said(problem), 1, "{problem} goes with it");
+    }
+    assert_eq!(service.said("needs a restart of the service"), 2);
     assert!(!org.home().join("another").exists());
     fs::write(org.config(), good).unwrap();
     service.says("the configuration is good again").await;
-    service.terminate();
-    service.finish().await.exits(0);
+    ends(service).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -324,8 +338,7 @@ async fn a_run_keeps_the_settings_with_which_it_began() {
     org.moves("bo", "chief");
     service.says("outcome=planned").await;
     assert_eq!(org.writes(), 1, "and the next one only plans");
-    service.terminate();
-    service.finish().await.exits(0);
+    ends(service).await;
     let mut database = org.database().await;
     let prints = database.texts("select distinct config_fingerprint from run order by started_at").await;
     assert_eq!(prints.len(), 2, "{prints:?}");
@@ -350,8 +363,7 @@ async fn rules_that_changed_only_plan_until_they_are_approved() {
     gate.open();
     service.says("rules_changed").await;
     assert_eq!(org.writes(), 0);
-    service.terminate();
-    service.finish().await.exits(0);
+    ends(service).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -379,6 +391,5 @@ async fn tokens_survive_an_edit_and_a_replaced_secret_is_read() {
     service.says_times("read anew: secrets were replaced", 2).await;
     let done = service.said("outcome=succeeded");
     service.says_times("outcome=succeeded", done + 1).await;
-    service.terminate();
-    service.finish().await.exits(0);
+    ends(service).await;
 }

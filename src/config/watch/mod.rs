@@ -170,9 +170,11 @@ impl Watcher {
         if self.complaint.is_some() {
             self.ask_kernel();
         }
-        let again = std::mem::take(&mut self.again);
-        if self.settling.due().is_none() && (again || self.route.stamps() != self.stamps) {
-            debug!("the configuration is looked at, though no event told of a change");
+        let unseen = self.settling.due().is_none() && self.route.stamps() != self.stamps;
+        if unseen {
+            debug!("the configuration changed, and no event told of it");
+        }
+        if std::mem::take(&mut self.again) || unseen {
             self.settling.note(&Seen::Lost, Instant::now());
         }
     }

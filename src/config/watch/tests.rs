@@ -72,6 +72,7 @@ fn a_watch_that_is_lost_with_its_directory_is_set_up_again() {
     let mut place = Place::new();
     let file = place.path("gk/gk.toml");
     fs::remove_dir_all(place.path("gk")).unwrap();
+    fs::create_dir(place.path("gk")).unwrap();
     loop {
         let Message::Seen(seen) = place.messages.recv_timeout(BOUND).expect("the loss is told") else { continue };
         place.watcher.note(&seen);
@@ -79,11 +80,27 @@ fn a_watch_that_is_lost_with_its_directory_is_set_up_again() {
             break;
         }
     }
+    fs::write(&file, "two").unwrap();
+    place.hears_of(&file);
+
+    fs::remove_dir_all(place.path("gk")).unwrap();
+    place.watcher.note(&Seen::Lost);
     fs::create_dir(place.path("gk")).unwrap();
     place.hears_of(&place.path("gk"));
     place.watcher.follow();
-    fs::write(&file, "two").unwrap();
+    fs::write(&file, "three").unwrap();
     place.hears_of(&file);
+}
+
+#[test]
+fn what_may_be_mended_elsewhere_is_looked_at_again_once() {
+    let mut place = Place::new();
+    place.watcher.again = true;
+    place.watcher.look();
+    assert!(place.watcher.settling.due().is_some());
+    place.watcher.settling.looked();
+    place.watcher.look();
+    assert_eq!(place.watcher.settling.due(), None);
 }
 
 #[test]
