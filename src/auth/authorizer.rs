@@ -1,5 +1,7 @@
 //! One identity and its token.
 
+use std::future::pending;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +9,9 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use tokio::sync::Mutex;
-use tokio::task::spawn_blocking;
-use tracing::info;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::task::{JoinError, spawn_blocking};
+use tracing::{Instrument as _, info};
 use url::Url;
 use url::form_urlencoded::byte_serialize;
 
@@ -18,6 +20,7 @@ use crate::auth::error::AuthError;
 use crate::auth::signin::{self, Token};
 use crate::auth::store::{Store, Stored};
 use crate::clock::Clock;
+use crate::http::calls;
 use crate::http::header::HeaderValue;
 use crate::http::{Answer, Call, Client, Draft, HttpError, StatusCode};
 use crate::secret::Secret;
@@ -77,7 +80,7 @@ pub enum SendError {
 pub struct Authorizer {
     identity: Identity,
     /// The lock is held while a token is fetched: whoever comes second finds it here.
-    cached: Mutex<Option<Cached>>,
+    cached: Arc<Mutex<Option<Cached>>>,
 }
 
 enum Identity {
@@ -99,7 +102,7 @@ impl std::fmt::Debug for Authorizer {
 
 impl Authorizer {
     fn new(identity: Identity) -> Self {
-        Self { identity, cached: Mutex::new(None) }
+        Self { identity, cached: Arc::default() }
     }
 
     /// Okta's API token: `SSWS …`, never renewed here.
@@ -132,29 +135,43 @@ impl Authorizer {
 
     /// The `Authorization` value: from the cache while it is good, else fresh.
     ///
+    /// A refresh token that Entra has replaced must not be lost: a renewal that has begun ends with the new one on disk,
+    /// also when whoever asked for it is dropped. [`Authorizer::settled`] waits for that.
+    ///
     /// # Errors
     ///
     /// [`AuthError`] when there is no token; its class says whose turn it is.
     pub async fn authorization(&self) -> Result<Secret, AuthError> {
-        let (token, now) = match &self.identity {
+        let (name, clock) = match &self.identity {
             Identity::OktaToken(authorization) => return sendable(authorization.clone(), self.name(), "token"),
-            Identity::App(_, _, clock) | Identity::User(_, _, clock) => (&self.cached, clock.now()),
+            Identity::App(_, _, clock) | Identity::User(_, _, clock) => (self.name(), Arc::clone(clock)),
         };
-        let mut cached = token.lock().await;
+        let cached = Arc::clone(&self.cached).lock_owned().await;
+        let now = clock.now();
         if let Some(good) = cached.as_ref().filter(|cached| cached.renew_at > now) {
             return Ok(good.authorization.clone());
         }
-        let token = match &self.identity {
-            Identity::App(app, http, _) => client_credentials(app, http).await?,
-            Identity::User(user, http, clock) => refresh(user, http, &**clock).await?,
+        match &self.identity {
+            Identity::App(app, http, _) => keep(cached, &client_credentials(app, http).await?, name, now),
+            Identity::User(user, http, _) => {
+                let (user, http) = (user.clone(), http.clone());
+                let renewal = async move { keep(cached, &refresh(&user, &http, &*clock).await?, name, now) };
+                let renewal = tokio::spawn(calls::inherited(renewal).in_current_span());
+                match renewal.await.map_err(JoinError::try_into_panic) {
+                    Ok(renewed) => renewed,
+                    Err(Ok(panic)) => resume_unwind(panic),
+                    // The runtime ends, and with it whoever waits here.
+                    Err(Err(_)) => pending().await,
+                }
+            }
             Identity::OktaToken(_) => unreachable!("answered above"),
-        };
-        let authorization = Secret::new(format!("Bearer {}", token.access.expose()));
-        let authorization = sendable(authorization, self.name(), "access token")?;
-        let lifetime = token.lifetime.saturating_sub(RENEW_EARLY.min(token.lifetime / 10));
-        let renew_at = now.checked_add(lifetime).unwrap_or(Timestamp::MAX);
-        *cached = Some(Cached { authorization: authorization.clone(), renew_at });
-        Ok(authorization)
+        }
+    }
+
+    /// Waits until no renewal is under way. Whoever stops in the midst of one and wants to end the process waits here
+    /// first, for a bounded time: the other side may be slow.
+    pub async fn settled(&self) {
+        drop(self.cached.lock().await);
     }
 
     /// Drops the token that a service refused, unless another took its place meanwhile. Says whether a fresh one can be
@@ -212,6 +229,21 @@ impl Authorizer {
         })
         .await
     }
+}
+
+/// Puts a token where the next caller finds it.
+fn keep(
+    mut cached: OwnedMutexGuard<Option<Cached>>,
+    token: &Token,
+    name: &'static str,
+    now: Timestamp,
+) -> Result<Secret, AuthError> {
+    let authorization = Secret::new(format!("Bearer {}", token.access.expose()));
+    let authorization = sendable(authorization, name, "access token")?;
+    let lifetime = token.lifetime.saturating_sub(RENEW_EARLY.min(token.lifetime / 10));
+    let renew_at = now.checked_add(lifetime).unwrap_or(Timestamp::MAX);
+    *cached = Some(Cached { authorization: authorization.clone(), renew_at });
+    Ok(authorization)
 }
 
 fn sendable(authorization: Secret, identity: &'static str, what: &'static str) -> Result<Secret, AuthError> {

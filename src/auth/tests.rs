@@ -2,10 +2,15 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::task::block_in_place;
 
 use crate::auth::{Authorizer, Class, EntraApp, EntraUser, SecretStyle, SendError};
 use crate::clock::SystemClock;
-use crate::http::calls::Service;
+use crate::http::calls::{CALLS, CallLog, Service};
 use crate::http::testing::{Received, Reply, Server, client};
 use crate::http::{Answer, Call, Draft};
 use crate::secret::Secret;
@@ -185,4 +190,42 @@ async fn a_dead_sign_in_and_none_at_all_need_a_human() {
     let none = user(&server, None, "c", directory.path()).authorization().await.unwrap_err();
     assert_eq!(none.class(), Class::NeedsHuman);
     assert!(none.hint().is_some());
+}
+
+/// Rotates like [`rotating`], but answers only once told to; says when a request is there.
+async fn rotating_when_told() -> (Server, Arc<Semaphore>, Arc<Semaphore>) {
+    let (arrived, told) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (arriving, telling) = (Arc::clone(&arrived), Arc::clone(&told));
+    let server = Server::with(move |_| {
+        arriving.add_permits(1);
+        let given = block_in_place(|| Handle::current().block_on(telling.acquire())).map(SemaphorePermit::forget);
+        given.unwrap();
+        Reply::json(200, r#"{"expires_in":3599,"access_token":"a1","refresh_token":"r1"}"#)
+    })
+    .await;
+    (server, arrived, told)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_whose_asker_is_stopped_before_the_answer_is_stored_all_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let (server, arrived, told) = rotating_when_told().await;
+    let user = Arc::new(user(&server, Some("r0"), "c", directory.path()));
+    let log = CallLog::new();
+    let asker = tokio::spawn(CALLS.scope(log.clone(), {
+        let user = Arc::clone(&user);
+        async move { user.authorization().await.map(drop) }
+    }));
+    // Entra has seen the old token; its answer has not arrived.
+    arrived.acquire().await.unwrap().forget();
+    asker.abort();
+    assert!(asker.await.unwrap_err().is_cancelled());
+    let stored = directory.path().join("entra-user.json");
+    assert!(!stored.exists());
+    told.add_permits(1);
+    tokio::time::timeout(Duration::from_secs(10), user.settled()).await.unwrap();
+    assert!(std::fs::read_to_string(&stored).unwrap().contains(r#""refresh_token": "r1""#));
+    assert_eq!(log.len(), 1, "the call is recorded with the run that made it");
+    assert_eq!(user.authorization().await.unwrap().expose(), "Bearer a1");
+    assert_eq!(server.received().len(), 1, "and the token it brought is the one that is used");
 }

@@ -66,6 +66,14 @@ impl GraphClient {
         }
     }
 
+    /// Waits until a sign-in of this identity that is under way has ended, its new refresh token stored. See
+    /// [`Authorizer::settled`].
+    pub async fn signed_in(&self, identity: Identity) {
+        if let Ok(authorizer) = self.authorizer(identity) {
+            authorizer.settled().await;
+        }
+    }
+
     pub(super) fn authorizer(&self, identity: Identity) -> Result<&Authorizer, GraphError> {
         let (authorizer, name) = match identity {
             Identity::App => (&self.app, "app"),

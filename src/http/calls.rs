@@ -52,6 +52,11 @@ tokio::task_local! {
     pub static CALLS: CallLog;
 }
 
+/// The same work, its requests recorded where those of the current task are: for a task of its own.
+pub fn inherited<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    CALLS.scope(CALLS.try_with(CallLog::clone).unwrap_or_default(), work)
+}
+
 impl CallLog {
     #[must_use]
     pub fn new() -> Self {

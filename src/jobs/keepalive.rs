@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::domain::run::Outcome;
 use crate::graph::{GraphClient, GraphError, Identity, RawAnswer};
@@ -45,6 +46,9 @@ pub struct Reply {
 /// Bytes of an answer that are kept, where answers are kept.
 const KEPT_BODY: usize = 16 * 1024;
 
+/// How long a run that is stopped waits for a sign-in that is under way.
+const CALL_IN_HAND: Duration = Duration::from_secs(5);
+
 /// Makes every request, whatever became of the one before. A sign-in that needs a person ends the run at once.
 pub(super) async fn run(job: &Keepalive, context: &Context) -> Result<Finish, JobError> {
     refuse_when_too_soon(job, context).await?;
@@ -56,7 +60,11 @@ pub(super) async fn run(job: &Keepalive, context: &Context) -> Result<Finish, Jo
         }
         let asked = tokio::select! {
             biased;
-            () = context.stop.cancelled() => return Ok(interrupted(replies)),
+            () = context.stop.cancelled() => {
+                // What Entra gave for the old refresh token is stored before the process may end.
+                let _ = timeout(CALL_IN_HAND, job.graph.signed_in(Identity::User)).await;
+                return Ok(interrupted(replies));
+            }
             asked = job.graph.get_raw(path, Identity::User) => asked,
         };
         match asked {

@@ -149,3 +149,23 @@ async fn killed_while_the_token_is_renewed_the_next_run_signs_in_all_the_same() 
     org.run(&["run", "keepalive"]).await.exits(0);
     assert_eq!(org.database().await.outcomes("keepalive").await, ["interrupted", "succeeded"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopped_while_the_token_is_renewed_the_new_one_is_stored_all_the_same() {
+    let org = Org::empty().await;
+    org.configure("[jobs.keepalive]\nmin_interval = \"0 seconds\"");
+    org.run(&["run", "keepalive"]).await.exits(0);
+    let stored = || fs::read_to_string(org.state().join("entra-user.json")).unwrap();
+    let before = stored();
+    // Entra has given another token already; its answer is still on the way.
+    let order = Order::new(Service::Login, "**", Fault::HoldAnswer { gate: "token".to_owned() });
+    let gate = org.faults().hold(order.once());
+    let mut run = org.spawn(&["run", "keepalive", "--json"]);
+    reached(&gate).await;
+    run.terminate();
+    run.says("stopping").await;
+    gate.open();
+    let run = run.finish().await.exits(1);
+    assert_eq!(run.outcome(), "interrupted");
+    assert_ne!(stored(), before, "what Entra gave is kept");
+}
