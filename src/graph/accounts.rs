@@ -83,7 +83,7 @@ impl GraphClient {
         let segments = paths::user(key);
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         let url = self.at(&segments, &[("$select", EVERYTHING), MANAGER]);
-        let answer = self.send(Identity::App, Self::get(url, "/users/{id}"), 0, Draft::new).await?;
+        let answer = self.send(Identity::App, Self::get(url, "/users/{id}"), Draft::new).await?;
         if answer.status == StatusCode::NOT_FOUND {
             let error = GraphError::refused(&answer);
             let missing = matches!(error.code(), Some("Request_ResourceNotFound" | "ResourceNotFound"));

@@ -1,8 +1,8 @@
-//! `$batch`: up to 20 requests in one, each judged by itself, only the failed ones sent again.
+//! `$batch`: up to 20 requests in one, each judged by itself. Of reads the failed ones are sent again; writes are sent
+//! once, since whoever writes again has to look again first.
 //! Source: <https://learn.microsoft.com/graph/json-batching>
 
 use std::collections::{BTreeMap, HashMap};
-use std::error::Error;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -10,10 +10,12 @@ use serde_json::Value;
 use tracing::info;
 use uuid::Uuid;
 
-use crate::graph::client::{GraphClient, Identity, header, header_map};
+use crate::graph::client::{GraphClient, WriteLeave, header, header_map};
 use crate::graph::error::{GraphError, Refusal};
+use crate::http::client::chain;
 use crate::http::retry::{Failure, Next};
 use crate::http::{Answer, Executed, Method, Repeat};
+use crate::secret::Secret;
 
 /// The most requests that Graph takes in one batch.
 pub(super) const SIZE: usize = 20;
@@ -25,7 +27,8 @@ pub(super) struct Item {
     /// Below `/v1.0`, with a leading slash.
     pub(super) url: String,
     pub(super) body: Option<Value>,
-    pub(super) client_request_id: Uuid,
+    /// Of a write that is known by it; a read has a fresh one each time it is sent.
+    pub(super) client_request_id: Option<Uuid>,
 }
 
 impl Item {
@@ -96,7 +99,8 @@ struct Answers {
 fn batch<'a>(items: &'a [Item], pending: &[usize]) -> Batch<'a> {
     let line = |index: &usize| {
         let item = &items[*index];
-        let mut headers = BTreeMap::from([("client-request-id", item.client_request_id.to_string())]);
+        let id = item.client_request_id.unwrap_or_else(Uuid::new_v4);
+        let mut headers = BTreeMap::from([("client-request-id", id.to_string())]);
         if item.body.is_some() {
             headers.insert("Content-Type", "application/json".to_owned());
         }
@@ -106,26 +110,19 @@ fn batch<'a>(items: &'a [Item], pending: &[usize]) -> Batch<'a> {
 }
 
 impl GraphClient {
-    /// Carries out at most [`SIZE`] requests and tries again those that a later moment may help. `writes` says whether
-    /// they count as writes, which are not sent twice when nobody knows what became of them; `patience` how long this
-    /// may wait in all, where that is shorter than usual.
+    /// Makes at most [`SIZE`] reads, and tries those again that a later moment may help.
     ///
     /// # Errors
     ///
-    /// Only when nothing at all was carried out.
-    pub(super) async fn carry_out(
-        &self,
-        items: &[Item],
-        writes: bool,
-        patience: Option<Duration>,
-    ) -> Result<Vec<Outcome>, GraphError> {
+    /// Only when the first batch got no answer.
+    pub(super) async fn read_batch(&self, items: &[Item]) -> Result<Vec<Outcome>, GraphError> {
         debug_assert!(items.len() <= SIZE, "a batch holds 20");
         let mut outcomes: Vec<Outcome> = items.iter().map(|_| Outcome::Unmentioned).collect();
         let mut pending: Vec<usize> = (0..items.len()).collect();
-        let mut course = Course { patience, ..Course::default() };
+        let mut course = Course::default();
         while !pending.is_empty() {
             course.attempt += 1;
-            let round = match self.round(items, &pending, writes, patience).await {
+            let (answer, round) = match self.read_round(items, &pending).await {
                 Ok(round) => round,
                 Err(error) if course.attempt == 1 => return Err(error),
                 // What is pending keeps the refusal of the round before, which is as true as ever.
@@ -133,8 +130,8 @@ impl GraphClient {
             };
             pending.clear();
             let mut longest = Duration::ZERO;
-            for (index, outcome) in round.outcomes {
-                if let Some(wait) = self.next_try(&outcome, round.batch.as_ref(), &mut course).await {
+            for (index, outcome) in round {
+                if let Some(wait) = self.next_try(&outcome, &answer, &mut course).await {
                     longest = longest.max(wait);
                     pending.push(index);
                 }
@@ -150,69 +147,91 @@ impl GraphClient {
         Ok(outcomes)
     }
 
-    /// Sends the pending items once.
-    async fn round(
+    /// Sends the pending reads once.
+    async fn read_round(
         &self,
         items: &[Item],
         pending: &[usize],
-        writes: bool,
-        patience: Option<Duration>,
-    ) -> Result<Round, GraphError> {
-        let cost = if writes { u32::try_from(pending.len()).expect("at most 20") } else { 0 };
-        let repeat = if writes { Repeat::OnlyIfNotExecuted } else { Repeat::Safe };
-        let unknown = |reason: String| {
-            let outcomes = pending.iter().map(|index| (*index, Outcome::Unknown(reason.clone()))).collect();
-            Round { outcomes, batch: None }
-        };
-        let answer = match self.post_batch(&batch(items, pending), cost, repeat, patience).await {
-            Ok(answer) => answer,
-            Err(GraphError::Http(error)) if writes && error.executed() == Executed::Unknown => {
-                return Ok(unknown(chain(&error)));
-            }
-            Err(error) => return Err(error),
-        };
+    ) -> Result<(Answer, Vec<(usize, Outcome)>), GraphError> {
+        let answer = self.post_reads(&batch(items, pending)).await?;
         if !answer.status.is_success() {
-            let refused = GraphError::refused(&answer);
-            return if writes && answer.executed() == Executed::Unknown {
-                Ok(unknown(refused.to_string()))
-            } else {
-                Err(refused)
-            };
+            return Err(GraphError::refused(&answer));
         }
-        let answers: Answers = match answer.json() {
-            Ok(answers) => answers,
-            Err(error) if writes => return Ok(unknown(chain(&error))),
-            Err(error) => return Err(error.into()),
-        };
-        let mut by_id: HashMap<String, ItemAnswer> = answers.responses.into_iter().map(|a| (a.id.clone(), a)).collect();
-        let outcomes = pending
-            .iter()
-            .map(|index| (*index, by_id.remove(&index.to_string()).map_or(Outcome::Unmentioned, Outcome::Answered)));
-        Ok(Round { outcomes: outcomes.collect(), batch: Some(answer) })
+        let outcomes = self.sorted(answer.json()?, pending);
+        Ok((answer, outcomes))
     }
 
-    /// How long to wait before an item is sent again, if it is.
-    async fn next_try(&self, outcome: &Outcome, batch: Option<&Answer>, course: &mut Course) -> Option<Duration> {
+    /// Makes at most [`SIZE`] writes, once. A token that was refused is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Only when nothing at all was carried out.
+    pub(super) async fn write_batch(&self, leave: WriteLeave<'_>, items: &[Item]) -> Result<Vec<Outcome>, GraphError> {
+        debug_assert!(items.len() <= SIZE, "a batch holds 20");
+        let all: Vec<usize> = (0..items.len()).collect();
+        let unknown = |reason: String| items.iter().map(|_| Outcome::Unknown(reason.clone())).collect();
+        let answer = match self.post_writes(&leave, &batch(items, &all)).await {
+            Ok(answer) => answer,
+            Err(error) if error.executed() == Executed::Unknown => return Ok(unknown(chain(&error))),
+            Err(error) => return Err(error.into()),
+        };
+        drop(leave);
+        if !answer.status.is_success() {
+            let refused = GraphError::refused(&answer);
+            if answer.executed() == Executed::Unknown {
+                return Ok(unknown(refused.to_string()));
+            }
+            self.drop_refused_token(&answer, answer.status.as_u16()).await;
+            return Err(refused);
+        }
+        let answers = match answer.json() {
+            Ok(answers) => answers,
+            Err(error) => return Ok(unknown(chain(&error))),
+        };
+        let outcomes: Vec<Outcome> = self.sorted(answers, &all).into_iter().map(|(_, outcome)| outcome).collect();
+        for outcome in &outcomes {
+            if let Outcome::Answered(item) = outcome {
+                self.drop_refused_token(&answer, item.status).await;
+            }
+        }
+        Ok(outcomes)
+    }
+
+    async fn drop_refused_token(&self, answer: &Answer, status: u16) {
+        if let (401, Some(used)) = (status, &answer.authorization) {
+            self.forget(used).await;
+        }
+    }
+
+    /// Brings answers into the order of what was asked; heeds what they say about the pace.
+    fn sorted(&self, answers: Answers, pending: &[usize]) -> Vec<(usize, Outcome)> {
+        let mut by_id: HashMap<String, ItemAnswer> = answers.responses.into_iter().map(|a| (a.id.clone(), a)).collect();
+        for answer in by_id.values() {
+            self.heed(answer.status, self.asked_wait(answer.status, &header_map(&answer.headers)));
+        }
+        let mut outcome =
+            |index: &usize| by_id.remove(&index.to_string()).map_or(Outcome::Unmentioned, Outcome::Answered);
+        pending.iter().copied().map(|index| (index, outcome(&index))).collect()
+    }
+
+    /// How long to wait before a read is sent again, if it is.
+    async fn next_try(&self, outcome: &Outcome, batch: &Answer, course: &mut Course) -> Option<Duration> {
         let Outcome::Answered(answer) = outcome else { return None };
         if answer.status == 401 && !course.signed_anew {
-            // The token ended between the batch and its item. Nothing was carried out.
-            let used = batch.and_then(|batch| batch.authorization.as_ref())?;
-            let renewable = self.authorizer(Identity::App).ok()?.forget(used).await;
+            // The token ended between the batch and its item.
+            let used: &Secret = batch.authorization.as_ref()?;
             course.refused_token = true;
-            return renewable.then_some(Duration::ZERO);
+            return self.forget(used).await.then_some(Duration::ZERO);
         }
         let status = match answer.status {
-            // Two writes met in the directory: as good as a door shut for a moment.
+            // Two calls met in the directory: as good as a door shut for a moment.
             409 if answer.is_concurrency_violation() => 503,
             other => other,
         };
-        let asked = self.asked_wait(status, &header_map(&answer.headers));
-        let failure = Failure::Status(status, asked);
-        let mut backoff = self.backoff();
-        backoff.patience = course.patience.unwrap_or(backoff.patience).min(backoff.patience);
-        match backoff.next(course.attempt, course.waited, failure, Repeat::Safe, fastrand::f64()) {
+        let failure = Failure::Status(status, self.asked_wait(status, &header_map(&answer.headers)));
+        match self.backoff().next(course.attempt, course.waited, failure, Repeat::Safe, fastrand::f64()) {
             Next::Wait(wait) => Some(wait),
-            Next::GiveUp(_) => None,
+            Next::GiveUp => None,
         }
     }
 }
@@ -224,30 +243,13 @@ impl ItemAnswer {
     }
 }
 
-/// How far a batch has come.
+/// How far a batch of reads has come.
 #[derive(Default)]
 struct Course {
-    patience: Option<Duration>,
     attempt: u32,
     waited: Duration,
     /// An item of this round was refused for its token.
     refused_token: bool,
     /// A round before was.
     signed_anew: bool,
-}
-
-struct Round {
-    outcomes: Vec<(usize, Outcome)>,
-    batch: Option<Answer>,
-}
-
-/// An error and its causes on one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -14,16 +14,35 @@ use crate::auth::Authorizer;
 use crate::graph::error::GraphError;
 use crate::graph::paths;
 use crate::http::calls::Service;
-use crate::http::gate::Gate;
+use crate::http::gate::{Gate, Leave};
 use crate::http::header::{HeaderMap, HeaderName, HeaderValue};
 use crate::http::retry::Backoff;
-use crate::http::{Answer, Call, Client, Draft, Repeat};
+use crate::http::{Answer, Call, Client, Draft, HttpError, Repeat};
+use crate::secret::Secret;
 
 /// Names a call in Microsoft's logs and in our own. Fresh for each attempt.
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
 
 /// Asks for the directory's index, which counting needs.
 const CONSISTENCY_LEVEL: HeaderName = HeaderName::from_static("consistencylevel");
+
+/// What all batches are paced and counted by.
+const BATCH: &str = "/$batch";
+
+/// Leave to make writes, once: the token is there, the budget is free and nobody was told to wait.
+#[derive(Debug)]
+pub struct WriteLeave<'a> {
+    turn: Leave<'a>,
+    authorization: Secret,
+}
+
+impl WriteLeave<'_> {
+    /// Whether Graph has asked somebody to wait since this was given: better ask for another one.
+    #[must_use]
+    pub fn is_withdrawn(&self) -> bool {
+        self.turn.is_withdrawn()
+    }
+}
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,24 +119,23 @@ impl GraphClient {
         &self,
         identity: Identity,
         call: Call<'_>,
-        writes: u32,
         draft: impl Fn() -> Draft + Send + Sync,
     ) -> Result<Answer, GraphError> {
-        let call = Call { pace: Some((&self.gate, writes)), ..call };
+        let call = call.paced(&self.gate);
         let draft = |_| draft().header(CLIENT_REQUEST_ID, fresh_id());
         Ok(self.authorizer(identity)?.send(&self.http, &call, draft).await?)
     }
 
     /// Reads, with 2xx or an error.
     pub(super) async fn read(&self, identity: Identity, call: Call<'_>) -> Result<Answer, GraphError> {
-        let answer = self.send(identity, call, 0, Draft::new).await?;
+        let answer = self.send(identity, call, Draft::new).await?;
         if answer.status.is_success() { Ok(answer) } else { Err(GraphError::refused(&answer)) }
     }
 
     /// Reads from the directory's index.
     pub(super) async fn read_index(&self, identity: Identity, call: Call<'_>) -> Result<Answer, GraphError> {
         let eventual = || Draft::new().header(CONSISTENCY_LEVEL, HeaderValue::from_static("eventual"));
-        let answer = self.send(identity, call, 0, eventual).await?;
+        let answer = self.send(identity, call, eventual).await?;
         if answer.status.is_success() { Ok(answer) } else { Err(GraphError::refused(&answer)) }
     }
 
@@ -130,17 +148,52 @@ impl GraphClient {
         self.http.asked_wait(status, headers)
     }
 
-    /// Posts a batch; an answer of any status comes back.
-    pub(super) async fn post_batch<T: Serialize + Sync>(
+    /// Lets everybody wait where items of a batch were turned away for a time.
+    pub(super) fn heed(&self, status: u16, asked: Option<Duration>) {
+        self.gate.heed(BATCH, status, asked);
+    }
+
+    /// Posts a batch of reads; an answer of any status comes back.
+    pub(super) async fn post_reads<T: Serialize + Sync>(&self, batch: &T) -> Result<Answer, GraphError> {
+        let call = Call::post(Service::Graph, self.at(&["$batch"], &[]), BATCH, Repeat::Safe);
+        self.send(Identity::App, call, || Draft::new().json(batch)).await
+    }
+
+    /// Waits until so many writes may leave: for a token, for the budget, and for whatever Graph asked for. May take
+    /// minutes, in which others write, so look at old values afterwards. Dropping the wait is harmless.
+    ///
+    /// # Errors
+    ///
+    /// When there is no token.
+    pub async fn leave_to_write(&self, writes: usize) -> Result<WriteLeave<'_>, GraphError> {
+        let app = self.authorizer(Identity::App)?;
+        // What takes longest goes first, so that nobody's turn passes by meanwhile.
+        app.authorization().await.map_err(GraphError::Auth)?;
+        let turn = self.gate.leave_to_write(BATCH, u32::try_from(writes).unwrap_or(u32::MAX)).await;
+        Ok(WriteLeave { authorization: app.authorization().await.map_err(GraphError::Auth)?, turn })
+    }
+
+    /// Posts a batch of writes, once; an answer of any status comes back.
+    pub(super) async fn post_writes<T: Serialize + Sync>(
         &self,
+        leave: &WriteLeave<'_>,
         batch: &T,
-        writes: u32,
-        repeat: Repeat,
-        patience: Option<Duration>,
-    ) -> Result<Answer, GraphError> {
-        let call = Call::post(Service::Graph, self.at(&["$batch"], &[]), "/$batch", repeat);
-        let call = Call { patience, ..call };
-        self.send(Identity::App, call, writes, || Draft::new().json(batch)).await
+    ) -> Result<Answer, HttpError> {
+        let url = self.at(&["$batch"], &[]);
+        let call = Call::post(Service::Graph, url, BATCH, Repeat::OnlyIfNotExecuted).with_leave(&leave.turn);
+        let draft = |_| async {
+            let authorization = Some(leave.authorization.clone());
+            Ok(Draft { authorization, ..Draft::new().json(batch).header(CLIENT_REQUEST_ID, fresh_id()) })
+        };
+        self.http.send(&call, draft).await
+    }
+
+    /// Drops the token that Graph refused. Says whether a fresh one can be had.
+    pub(super) async fn forget(&self, used: &Secret) -> bool {
+        match &self.app {
+            Some(app) => app.forget(used).await,
+            None => false,
+        }
     }
 }
 

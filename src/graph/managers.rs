@@ -8,8 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::identity::AccountId;
 use crate::graph::batch::{self, Item, ItemAnswer, Outcome};
-use crate::graph::client::GraphClient;
-use crate::graph::client::header_map;
+use crate::graph::client::{GraphClient, WriteLeave, header_map};
 use crate::graph::error::{GraphError, Refusal};
 use crate::graph::wire::RawManager;
 use crate::http::Method;
@@ -82,21 +81,35 @@ pub enum WriteResult {
 }
 
 impl WriteResult {
-    /// What an operator can do about a refusal, where we know.
+    /// The refusal, if it is one.
     #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
-        let Self::Refused { status, code, message, .. } = self else { return None };
-        let refusal = Refusal {
+    pub fn refusal(&self) -> Option<Refusal> {
+        let Self::Refused { status, code, message, request_id, after } = self else { return None };
+        Some(Refusal {
             method: Method::PUT,
             path: "/users/{id}/manager/$ref".to_owned(),
             status: *status,
             code: code.clone(),
             inner_code: None,
             message: message.clone(),
-            request_id: None,
-            asked_to_wait: None,
-        };
-        refusal.hint()
+            request_id: request_id.clone(),
+            asked_to_wait: *after,
+        })
+    }
+
+    /// The wait that a refusal asks for.
+    #[must_use]
+    pub const fn after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { after, .. } => *after,
+            Self::Accepted { .. } | Self::Unknown { .. } => None,
+        }
+    }
+
+    /// What an operator can do about a refusal, where we know.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        self.refusal()?.hint()
     }
 
     /// Whether Graph will not change this account because another directory masters it.
@@ -128,30 +141,30 @@ impl GraphClient {
         let mut states = Vec::with_capacity(accounts.len());
         for part in accounts.chunks(batch::SIZE) {
             let items: Vec<Item> = part.iter().map(|account| read_item(*account)).collect();
-            let outcomes = self.carry_out(&items, false, None).await?;
+            let outcomes = self.read_batch(&items).await?;
             let read = part.iter().zip(items.iter().zip(outcomes));
             states.extend(read.map(|(account, (item, outcome))| (*account, state(item, outcome))));
         }
         Ok(states)
     }
 
-    /// Makes at most 20 writes in one batch; answers come in the order of `writes`.
+    /// Makes at most 20 writes in one batch, once; answers come in the order of `writes`.
     ///
     /// `PUT /users/{id}/manager/$ref` replaces whoever held the place, `DELETE` empties it; 204 when done, which means
-    /// accepted and not yet readable everywhere. Safe to repeat by item; but a batch whose answer is lost is not sent
-    /// again, its items are [`WriteResult::Unknown`]. Items that are throttled are sent again within `patience`. Needs `User.ReadWrite.All`.
+    /// accepted and not yet readable everywhere. Nothing is waited for and nothing sent again: whoever tries again looks
+    /// at the old value first, and names the try anew. Needs `User.ReadWrite.All`.
     /// Source: <https://learn.microsoft.com/graph/api/user-post-manager>
     ///
     /// # Errors
     ///
-    /// Only when nothing was carried out.
+    /// Only when nothing was carried out. After a 401 the next leave comes with another token.
     pub async fn write_managers(
         &self,
+        leave: WriteLeave<'_>,
         writes: &[ManagerWrite],
-        patience: Duration,
     ) -> Result<Vec<WriteAnswer>, GraphError> {
         let items: Vec<Item> = writes.iter().map(|write| self.write_item(write)).collect();
-        let outcomes = self.carry_out(&items, true, Some(patience)).await?;
+        let outcomes = self.write_batch(leave, &items).await?;
         let answers = writes.iter().zip(items.iter().zip(outcomes));
         let judge = |(write, (item, outcome)): (&ManagerWrite, (&Item, Outcome))| WriteAnswer {
             account: write.account,
@@ -196,7 +209,7 @@ impl GraphClient {
             method: if to.is_some() { Method::PUT } else { Method::DELETE },
             url: format!("/users/{}/manager/$ref", write.account),
             body: to.map(|to| json!({ "@odata.id": to })),
-            client_request_id: write.client_request_id,
+            client_request_id: Some(write.client_request_id),
         }
     }
 }
@@ -206,7 +219,7 @@ fn read_item(account: AccountId) -> Item {
         method: Method::GET,
         url: format!("/users/{account}?$select=id&$expand=manager($select=id)"),
         body: None,
-        client_request_id: Uuid::new_v4(),
+        client_request_id: None,
     }
 }
 

@@ -13,7 +13,7 @@ mod tests;
 pub mod raw;
 pub mod wire;
 
-pub use client::{GraphClient, Identity};
+pub use client::{GraphClient, Identity, WriteLeave};
 pub use error::{GraphError, Refusal};
 pub use licenses::{ServicePlan, Sku, Subscription};
 pub use managers::{ManagerState, ManagerTarget, ManagerWrite, WriteAnswer, WriteResult};

@@ -41,7 +41,7 @@ impl GraphClient {
         let mut call = Self::get(self.address(path)?, endpoint(path));
         call.json = false;
         call.max_body = MAX_BODY;
-        let answer = self.send(identity, call, 0, Draft::new).await?;
+        let answer = self.send(identity, call, Draft::new).await?;
         let error = (!answer.status.is_success()).then(|| GraphError::refused(&answer));
         Ok(RawAnswer {
             status: answer.status.as_u16(),

@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::http::calls::Service;
 use crate::http::error::{Executed, HttpError};
-use crate::http::gate::Gate;
+use crate::http::gate::{Gate, Leave};
 use crate::http::redact;
 use crate::secret::Secret;
 
@@ -21,6 +21,28 @@ pub enum Repeat {
     Safe,
     /// Only when it was certainly not carried out: no connection, 429, 503.
     OnlyIfNotExecuted,
+}
+
+/// When a request may leave, and how often.
+#[derive(Clone, Copy, Debug)]
+pub enum Pace<'a> {
+    /// At once, each attempt.
+    Free,
+    /// Each attempt when its turn comes.
+    Turn(&'a Gate),
+    /// Once: its turn has come, and it is not tried again.
+    Leave(&'a Leave<'a>),
+}
+
+impl<'a> Pace<'a> {
+    /// Where what the answer says about limits is to be heeded.
+    pub(super) const fn gate(&self) -> Option<&'a Gate> {
+        match self {
+            Self::Free => None,
+            Self::Turn(gate) => Some(gate),
+            Self::Leave(leave) => Some(leave.gate()),
+        }
+    }
 }
 
 /// A request to be made: where, how often, at what pace. What is in it is a [`Draft`].
@@ -34,12 +56,9 @@ pub struct Call<'a> {
     pub repeat: Repeat,
     /// Whether an answer with 2xx must be JSON. Anything else is then a broken answer.
     pub json: bool,
-    /// The pace to keep, and how many writes this request costs there.
-    pub pace: Option<(&'a Gate, u32)>,
+    pub pace: Pace<'a>,
     /// Bytes of body, after decompression, beyond which reading stops.
     pub max_body: usize,
-    /// How long this request may wait between its attempts, where that is shorter than the client's own patience.
-    pub patience: Option<Duration>,
 }
 
 /// 64 MiB: a page of 999 accounts with long address lists has two or three.
@@ -56,9 +75,8 @@ impl<'a> Call<'a> {
             endpoint,
             repeat: Repeat::Safe,
             json: true,
-            pace: None,
+            pace: Pace::Free,
             max_body: MAX_BODY,
-            patience: None,
         }
     }
 
@@ -68,10 +86,17 @@ impl<'a> Call<'a> {
         Self { method: Method::POST, repeat, ..Self::get(service, url, endpoint) }
     }
 
-    /// Keeps the pace of `gate`; `writes` is what the request costs of a write budget.
+    /// Lets each attempt wait for its turn at `gate`.
     #[must_use]
-    pub fn paced(mut self, gate: &'a Gate, writes: u32) -> Self {
-        self.pace = Some((gate, writes));
+    pub const fn paced(mut self, gate: &'a Gate) -> Self {
+        self.pace = Pace::Turn(gate);
+        self
+    }
+
+    /// Lets the request out once, with a leave that was waited for before.
+    #[must_use]
+    pub const fn with_leave(mut self, leave: &'a Leave<'a>) -> Self {
+        self.pace = Pace::Leave(leave);
         self
     }
 
@@ -161,7 +186,7 @@ pub struct Answer {
     pub latency: Duration,
     /// What the last attempt was signed with.
     pub authorization: Option<Secret>,
-    /// Set when the answer asks for a longer wait than the program's patience.
+    /// The wait that this answer asks for, if it refuses and names one.
     pub asked_to_wait: Option<Duration>,
 }
 

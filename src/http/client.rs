@@ -15,11 +15,11 @@ use url::Url;
 
 use crate::clock::Clock;
 use crate::http::advice;
-use crate::http::call::{Answer, Body, Call, Draft};
+use crate::http::call::{Answer, Body, Call, Draft, Pace};
 use crate::http::calls::{self, CallLog};
 use crate::http::error::HttpError;
 use crate::http::redact;
-use crate::http::retry::{Backoff, Failure, GiveUp, Next};
+use crate::http::retry::{Backoff, Failure, Next};
 
 /// How to send.
 #[derive(Clone, Debug)]
@@ -78,8 +78,9 @@ impl Client {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Sends until there is a final answer, of any status. `draft` builds the content anew for each attempt (counted from
-    /// 1), so that tokens and ids are fresh. What became of it is added to the task's [`CallLog`].
+    /// Sends until there is a final answer, of any status; once, and without waiting, where the call has its leave
+    /// already. `draft` builds the content anew for each attempt (counted from 1), so that tokens and ids are fresh. What
+    /// became of it is added to the task's [`CallLog`].
     ///
     /// # Errors
     ///
@@ -90,24 +91,26 @@ impl Client {
         F: Future<Output = Result<Draft, E>> + Send,
     {
         let mut journey = Journey::begin(call, self.inner.clock.now());
-        let mut backoff = self.backoff();
-        backoff.patience = call.patience.unwrap_or(backoff.patience).min(backoff.patience);
+        let backoff = self.backoff();
         loop {
             journey.attempts += 1;
-            let pass = match call.pace {
-                Some((gate, writes)) => Some(gate.enter(call.endpoint, writes).await),
-                None => None,
+            let turn = match call.pace {
+                Pace::Turn(gate) => Some(gate.enter(call.endpoint).await),
+                Pace::Free | Pace::Leave(_) => None,
             };
             let draft = draft(journey.attempts).await?;
             journey.client_request_id = text(&draft.headers, "client-request-id");
             let outcome = self.attempt(call, draft, journey.attempts).await;
-            drop(pass);
-            let next = failure(&outcome, self.inner.clock.now()).map_or(Next::GiveUp(GiveUp::Final), |failure| {
-                backoff.next(journey.attempts, journey.waited, failure, call.repeat, fastrand::f64())
-            });
+            drop(turn);
+            let next = match (failure(&outcome), call.pace) {
+                (None, _) | (_, Pace::Leave(_)) => Next::GiveUp,
+                (Some(failure), _) => {
+                    backoff.next(journey.attempts, journey.waited, failure, call.repeat, fastrand::f64())
+                }
+            };
             match next {
                 Next::Wait(wait) => journey.wait(wait, &outcome).await,
-                Next::GiveUp(why) => return Ok(journey.end(outcome, why)?),
+                Next::GiveUp => return Ok(journey.end(outcome)?),
             }
         }
     }
@@ -132,14 +135,13 @@ impl Client {
         let broken = |source| broken(call, attempts, source);
         let response = request.send().await.map_err(broken)?;
         let (status, headers) = (response.status(), response.headers().clone());
-        if let Some((gate, _)) = call.pace {
-            let now = self.inner.clock.now();
+        let now = self.inner.clock.now();
+        let asked_to_wait = advice::wait(status.as_u16(), &headers, now).filter(|_| !status.is_success());
+        if let Some(gate) = call.pace.gate() {
             if let Some(window) = advice::rate_window(&headers, now) {
                 gate.observe(call.endpoint, window);
             }
-            if let (429 | 503, Some(wait)) = (status.as_u16(), advice::wait(status.as_u16(), &headers, now)) {
-                gate.hold(call.endpoint, wait.min(self.inner.settings.patience));
-            }
+            gate.heed(call.endpoint, status.as_u16(), asked_to_wait);
         }
         let (body, truncated) = read_body(call, response, attempts).await?;
         let answer = Answer {
@@ -155,7 +157,7 @@ impl Client {
             latency: started.elapsed(),
             client_request_id,
             authorization,
-            asked_to_wait: None,
+            asked_to_wait,
         };
         if call.json && status.is_success() { whole_json(answer) } else { Ok(answer) }
     }
@@ -251,14 +253,8 @@ impl<'a> Journey<'a> {
         self.waited += wait;
     }
 
-    fn end(self, outcome: Result<Answer, HttpError>, why: GiveUp) -> Result<Answer, HttpError> {
-        let outcome = outcome.map(|mut answer| {
-            answer.duration = self.started.elapsed();
-            if let GiveUp::Patience(wait) = why {
-                answer.asked_to_wait = Some(wait);
-            }
-            answer
-        });
+    fn end(self, outcome: Result<Answer, HttpError>) -> Result<Answer, HttpError> {
+        let outcome = outcome.map(|answer| Answer { duration: self.started.elapsed(), ..answer });
         self.record(&outcome);
         outcome
     }
@@ -297,7 +293,7 @@ impl<'a> Journey<'a> {
 }
 
 /// An error and its causes on one line.
-fn chain(error: &HttpError) -> String {
+pub(crate) fn chain(error: &HttpError) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -312,11 +308,10 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 /// What an attempt's end means for the next; `None` when it is a final answer.
-fn failure(outcome: &Result<Answer, HttpError>, now: Timestamp) -> Option<Failure> {
+fn failure(outcome: &Result<Answer, HttpError>) -> Option<Failure> {
     match outcome {
         Ok(answer) if answer.status.is_client_error() || answer.status.is_server_error() => {
-            let status = answer.status.as_u16();
-            Some(Failure::Status(status, advice::wait(status, &answer.headers, now)))
+            Some(Failure::Status(answer.status.as_u16(), answer.asked_to_wait))
         }
         Err(HttpError::Unreachable { .. }) => Some(Failure::Connect),
         Err(HttpError::TimedOut { .. }) => Some(Failure::TimedOut),

@@ -14,11 +14,19 @@ use crate::http::throttle::{Budget, Share};
 /// Source: <https://learn.microsoft.com/graph/throttling-limits>
 const GRAPH_WRITES: u32 = 20;
 
+/// How many batches of writes are in the air at once. They have places of their own, since whoever has one reads old
+/// values before it writes: places for all would be taken by writers who wait for readers.
+const WRITERS: usize = 2;
+
+/// The longest time for which one answer keeps everybody out. After it somebody may ask whether it is still so.
+const LONGEST_HOLD: Duration = Duration::from_mins(5);
+
 /// Holds requests back: so many at once, a share of each observed rate limit, a budget of writes, and nobody before a
 /// moment that the server named. Limits are kept apart by endpoint, which is how both vendors count.
 #[derive(Debug)]
 pub struct Gate {
     slots: Semaphore,
+    writers: Semaphore,
     state: Mutex<State>,
 }
 
@@ -45,32 +53,48 @@ impl Gate {
 
     fn new(slots: usize, share: Option<f64>, budget: Option<Budget>) -> Self {
         let state = State { share, shares: HashMap::new(), not_before: HashMap::new(), budget };
-        Self { slots: Semaphore::new(slots), state: Mutex::new(state) }
+        Self { slots: Semaphore::new(slots), writers: Semaphore::new(WRITERS), state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for its turn. The place is free again when the pass is dropped.
-    pub(super) async fn enter(&self, endpoint: &'static str, writes: u32) -> Pass<'_> {
-        let slot = self.slots.acquire().await.expect("the semaphore is never closed");
-        let wait = self.state().reserve(writes, Instant::now());
-        if !wait.is_zero() {
-            sleep(wait).await;
-        }
+    /// Waits for a turn to read. Nobody keeps a place while waiting for a moment: a shut endpoint must not fill the places
+    /// of the others.
+    pub(super) async fn enter(&self, endpoint: &'static str) -> Leave<'_> {
         loop {
-            let turn = self.state().take(endpoint, Instant::now());
-            match turn {
-                Ok(()) => return Pass { gate: self, endpoint, _slot: slot },
-                Err(later) => sleep_until(later).await,
+            let place = self.slots.acquire().await.expect("the semaphore is never closed");
+            match self.take(endpoint) {
+                Ok(()) => return Leave { gate: self, endpoint, _place: place },
+                Err(later) => {
+                    drop(place);
+                    sleep_until(later).await;
+                }
             }
         }
     }
 
-    /// Lets nobody pass to `endpoint` for a while.
-    pub(super) fn hold(&self, endpoint: &'static str, wait: Duration) {
-        let until = Instant::now() + wait;
+    /// Waits for a turn to make so many writes, which the budget then counts as made. May take minutes, and nothing is
+    /// lost when the wait is dropped.
+    pub async fn leave_to_write(&self, endpoint: &'static str, writes: u32) -> Leave<'_> {
+        let place = self.writers.acquire().await.expect("the semaphore is never closed");
+        let budget = self.state().reserve(writes, Instant::now());
+        sleep(budget).await;
+        while let Err(later) = self.take(endpoint) {
+            sleep_until(later).await;
+        }
+        Leave { gate: self, endpoint, _place: place }
+    }
+
+    fn take(&self, endpoint: &'static str) -> Result<(), Instant> {
+        self.state().take(endpoint, Instant::now())
+    }
+
+    /// Lets nobody pass to `endpoint` for as long as a refusal with this status asks for: what one is told holds for all.
+    pub fn heed(&self, endpoint: &'static str, status: u16, asked: Option<Duration>) {
+        let (429 | 503, Some(wait)) = (status, asked) else { return };
+        let until = Instant::now() + wait.min(LONGEST_HOLD);
         let mut state = self.state();
         let known = state.not_before.entry(endpoint).or_insert(until);
         *known = (*known).max(until);
@@ -85,14 +109,15 @@ impl Gate {
 
 impl State {
     fn reserve(&mut self, writes: u32, now: Instant) -> Duration {
-        match &mut self.budget {
-            Some(budget) if writes > 0 => budget.reserve(writes, now),
-            _ => Duration::ZERO,
-        }
+        self.budget.as_mut().map_or(Duration::ZERO, |budget| budget.reserve(writes, now))
+    }
+
+    fn shut_until(&self, endpoint: &'static str, now: Instant) -> Option<Instant> {
+        self.not_before.get(endpoint).copied().filter(|moment| *moment > now)
     }
 
     fn take(&mut self, endpoint: &'static str, now: Instant) -> Result<(), Instant> {
-        if let Some(later) = self.not_before.get(endpoint).copied().filter(|moment| *moment > now) {
+        if let Some(later) = self.shut_until(endpoint, now) {
             return Err(later);
         }
         match self.share {
@@ -102,15 +127,27 @@ impl State {
     }
 }
 
-/// A request's leave to be in the air.
+/// A request's leave to be in the air. Its place is free again when it is dropped.
 #[derive(Debug)]
-pub(super) struct Pass<'a> {
+pub struct Leave<'a> {
     gate: &'a Gate,
     endpoint: &'static str,
-    _slot: SemaphorePermit<'a>,
+    _place: SemaphorePermit<'a>,
 }
 
-impl Drop for Pass<'_> {
+impl<'a> Leave<'a> {
+    pub(super) const fn gate(&self) -> &'a Gate {
+        self.gate
+    }
+
+    /// Whether the server has asked everybody to wait since this was given.
+    #[must_use]
+    pub fn is_withdrawn(&self) -> bool {
+        self.gate.state().shut_until(self.endpoint, Instant::now()).is_some()
+    }
+}
+
+impl Drop for Leave<'_> {
     fn drop(&mut self) {
         if let Some(share) = self.gate.state().shares.get_mut(self.endpoint) {
             share.give_back();
@@ -125,32 +162,78 @@ mod tests {
     #[tokio::test]
     async fn a_hold_keeps_one_endpoint_shut_and_no_other() {
         let gate = Gate::okta(0.6);
-        gate.hold("/a", Duration::from_mins(10));
-        let soon = Duration::from_millis(20);
-        assert!(tokio::time::timeout(soon, gate.enter("/b", 0)).await.is_ok());
-        assert!(tokio::time::timeout(soon, gate.enter("/a", 0)).await.is_err());
+        gate.heed("/a", 429, Some(Duration::from_mins(10)));
+        assert!(passes(gate.enter("/b")).await);
+        assert!(!passes(gate.enter("/a")).await);
+    }
+
+    #[tokio::test]
+    async fn only_a_door_that_is_shut_for_a_time_shuts_it_for_all() {
+        let minute = Some(Duration::from_mins(1));
+        for (status, asked, open) in
+            [(429, minute, false), (503, minute, false), (429, None, true), (403, minute, true), (500, minute, true)]
+        {
+            let gate = Gate::graph();
+            gate.heed("/a", status, asked);
+            assert_eq!(passes(gate.enter("/a")).await, open, "{status} {asked:?}");
+        }
+        let gate = Gate::graph();
+        gate.heed("/a", 429, Some(Duration::from_hours(1)));
+        gate.heed("/a", 429, Some(Duration::from_secs(1)));
+        let shut = |from: Duration| gate.state().shut_until("/a", Instant::now() + from).is_some();
+        assert!(shut(Duration::from_secs(299)), "a shorter wait does not take back a longer one");
+        assert!(!shut(LONGEST_HOLD), "nobody is kept out for an hour on one word");
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_at_a_shut_door_takes_no_place_from_the_others() {
+        let gate = Gate::okta(0.6);
+        gate.heed("/a", 429, Some(Duration::from_mins(1)));
+        let mut waiting: Vec<_> = (0..9).map(|_| Box::pin(gate.enter("/a"))).collect();
+        for one in &mut waiting {
+            assert!(!passes(one).await);
+        }
+        assert!(passes(gate.enter("/b")).await);
+    }
+
+    #[tokio::test]
+    async fn a_writer_has_a_place_of_its_own_and_hears_that_its_leave_is_withdrawn() {
+        let gate = Gate::graph();
+        let leave = gate.leave_to_write("/a", 1).await;
+        let reading: Vec<_> = futures_util::future::join_all((0..8).map(|_| gate.enter("/a"))).await;
+        assert!(passes(gate.leave_to_write("/a", 1)).await, "readers do not keep writers out");
+        drop(reading);
+        assert!(!leave.is_withdrawn());
+        gate.heed("/b", 429, Some(Duration::from_mins(1)));
+        assert!(!leave.is_withdrawn(), "another door");
+        gate.heed("/a", 429, Some(Duration::from_mins(1)));
+        assert!(leave.is_withdrawn());
+        assert!(!passes(gate.leave_to_write("/a", 1)).await);
+    }
+
+    /// Whether the turn comes without a wait worth the name.
+    async fn passes(turn: impl Future<Output = Leave<'_>>) -> bool {
+        tokio::time::timeout(Duration::from_millis(20), turn).await.is_ok()
     }
 
     #[tokio::test]
     async fn only_four_requests_to_okta_are_in_the_air() {
         let gate = Gate::okta(1.0);
-        let mut passes = Vec::new();
+        let mut taken = Vec::new();
         for _ in 0..4 {
-            passes.push(gate.enter("/a", 0).await);
+            taken.push(gate.enter("/a").await);
         }
-        let soon = Duration::from_millis(20);
-        assert!(tokio::time::timeout(soon, gate.enter("/a", 0)).await.is_err());
-        passes.pop();
-        assert!(tokio::time::timeout(soon, gate.enter("/a", 0)).await.is_ok());
+        assert!(!passes(gate.enter("/a")).await);
+        taken.pop();
+        assert!(passes(gate.enter("/a")).await);
     }
 
     #[test]
-    fn writes_beyond_the_burst_wait_for_the_budget_and_reads_do_not() {
+    fn writes_beyond_the_burst_wait_for_the_budget() {
         let gate = Gate::graph();
         let now = Instant::now();
         let mut state = gate.state();
         assert_eq!(state.reserve(20, now), Duration::ZERO);
         assert!(state.reserve(20, now) >= Duration::from_millis(900));
-        assert_eq!(state.reserve(0, now), Duration::ZERO);
     }
 }

@@ -18,7 +18,7 @@ pub mod throttle;
 #[cfg(test)]
 mod tests;
 
-pub use call::{Answer, Body, Call, Draft, Repeat};
+pub use call::{Answer, Body, Call, Draft, Pace, Repeat};
 pub use client::{Client, ClientSettings};
 pub use error::{Executed, HttpError};
 pub use reqwest::header;

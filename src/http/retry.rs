@@ -21,18 +21,8 @@ pub enum Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     Wait(Duration),
-    GiveUp(GiveUp),
-}
-
-/// Why not to try again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GiveUp {
-    /// Another attempt would end like this one, or might do the work twice.
-    Final,
-    /// Tried often enough.
-    Attempts,
-    /// The wait asked for is longer than what is left of our patience.
-    Patience(Duration),
+    /// Another attempt would end like this one, might do the work twice, is one too many, or lies beyond our patience.
+    GiveUp,
 }
 
 /// The bounds of trying again.
@@ -52,18 +42,15 @@ impl Backoff {
     /// in 0..1 and takes up to half off our own waits, so that a fleet does not return in step.
     #[must_use]
     pub fn next(&self, attempt: u32, waited: Duration, failure: Failure, repeat: Repeat, jitter: f64) -> Next {
-        let Some(attempts) = attempts(failure, repeat) else { return Next::GiveUp(GiveUp::Final) };
+        let Some(attempts) = attempts(failure, repeat) else { return Next::GiveUp };
         if attempt >= attempts {
-            return Next::GiveUp(GiveUp::Attempts);
+            return Next::GiveUp;
         }
         let wait = match failure {
             Failure::Status(_, Some(asked)) => asked,
             _ => self.own_wait(attempt, jitter),
         };
-        if waited + wait > self.patience {
-            return Next::GiveUp(GiveUp::Patience(wait));
-        }
-        Next::Wait(wait)
+        if waited + wait > self.patience { Next::GiveUp } else { Next::Wait(wait) }
     }
 
     fn own_wait(&self, attempt: u32, jitter: f64) -> Duration {
@@ -127,7 +114,7 @@ mod tests {
     fn our_own_waits_double_from_the_first() {
         let waits: Vec<Next> = (1..=6).map(|n| after(n, Failure::Connect, Repeat::Safe)).collect();
         let ms = |n| Next::Wait(Duration::from_millis(n));
-        assert_eq!(waits, [ms(200), ms(400), ms(800), ms(1600), ms(3200), Next::GiveUp(GiveUp::Attempts)]);
+        assert_eq!(waits, [ms(200), ms(400), ms(800), ms(1600), ms(3200), Next::GiveUp]);
         assert_eq!(BACKOFF.next(1, Duration::ZERO, Failure::Connect, Repeat::Safe, 1.0), ms(100), "jitter takes half");
     }
 
@@ -141,7 +128,7 @@ mod tests {
     fn a_wait_beyond_our_patience_ends_at_once() {
         let hour = Duration::from_hours(1);
         let next = after(1, Failure::Status(429, Some(hour)), Repeat::Safe);
-        assert_eq!(next, Next::GiveUp(GiveUp::Patience(hour)));
+        assert_eq!(next, Next::GiveUp);
         let spent = BACKOFF.next(
             2,
             Duration::from_secs(295),
@@ -149,7 +136,7 @@ mod tests {
             Repeat::Safe,
             0.0,
         );
-        assert_eq!(spent, Next::GiveUp(GiveUp::Patience(Duration::from_secs(6))));
+        assert_eq!(spent, Next::GiveUp);
     }
 
     proptest! {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::calls::{CALLS, CallLog, Service};
 use super::testing::{Reply, Server, client};
-use super::{Answer, Call, Draft, Executed, HttpError, Repeat, Url};
+use super::{Answer, Call, Client, ClientSettings, Draft, Executed, HttpError, Repeat, Url};
+use crate::clock::SystemClock;
 
 async fn get(server: &Server) -> Result<Answer, HttpError> {
     let call = Call::get(Service::Okta, server.url.join("/x?token=hush").unwrap(), "/x");
@@ -88,6 +89,30 @@ async fn a_wait_beyond_our_patience_is_not_begun() {
 }
 
 #[tokio::test]
+async fn only_what_the_answer_asks_for_counts_as_asked() {
+    let hurried = ClientSettings { patience: Duration::ZERO, ..ClientSettings::default() };
+    let hurried = Client::new(hurried, Arc::new(SystemClock));
+    let server = Server::script([Reply::json(429, "{}")]).await;
+    let call = Call::get(Service::Okta, server.url.clone(), "/x");
+    let sent: Result<_, HttpError> = hurried.send(&call, |_| async { Ok(Draft::new()) }).await;
+    let answer = sent.unwrap();
+    assert_eq!((answer.attempts, answer.asked_to_wait), (1, None), "our own wait is nobody's word");
+}
+
+#[tokio::test]
+async fn what_has_its_leave_is_sent_once_and_what_it_is_told_holds_for_all() {
+    let minute = Reply::json(429, "{}").with("retry-after", 60);
+    for (reply, withdrawn) in [(Reply::json(503, "{}"), false), (Reply::Hangup, false), (minute, true)] {
+        let server = Server::script([reply.clone()]).await;
+        let gate = super::gate::Gate::graph();
+        let leave = gate.leave_to_write("/x", 1).await;
+        let call = Call::get(Service::Graph, server.url.clone(), "/x").with_leave(&leave);
+        let _: Result<_, HttpError> = client().send(&call, |_| async { Ok(Draft::new()) }).await;
+        assert_eq!((server.received().len(), leave.is_withdrawn()), (1, withdrawn), "{reply:?}");
+    }
+}
+
+#[tokio::test]
 async fn redirects_are_not_followed_and_plain_http_stays_here() {
     let server = Server::script([Reply::json(302, "").with("location", "https://elsewhere.example/")]).await;
     assert_eq!(get(&server).await.unwrap().status.as_u16(), 302);
@@ -145,7 +170,7 @@ async fn the_pace_of_okta_is_read_from_its_answers() {
         .with("x-rate-limit-reset", soon.as_second());
     let server = Server::script([full]).await;
     let gate = Arc::new(super::gate::Gate::okta(0.6));
-    let call = Call::get(Service::Okta, server.url.clone(), "/x").paced(&gate, 0);
+    let call = Call::get(Service::Okta, server.url.clone(), "/x").paced(&gate);
     let client = client();
     let send = || client.send::<HttpError, _>(&call, |_| async { Ok(Draft::new()) });
     send().await.unwrap();

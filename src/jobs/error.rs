@@ -1,6 +1,7 @@
 //! What can end a job's work early, and whose turn it is then.
 
 use std::error::Error;
+use std::time::Duration;
 
 use crate::auth::{AuthError, Class};
 use crate::domain::run::Outcome;
@@ -20,15 +21,22 @@ pub enum JobError {
     /// Graph refused the whole first batch of writes: the application lacks the permission to write.
     #[error("Microsoft Graph refuses every write: Authorization_RequestDenied (request-id {request_id})")]
     WritesDenied { request_id: String },
-    /// Graph asked for a longer wait than a run has.
-    #[error("Microsoft Graph turns writes away and asks to come back in {seconds} seconds")]
-    Throttled { seconds: u64 },
+    /// Graph asked for a longer wait than a run has, or turned writes away again and again.
+    #[error("Microsoft Graph turns writes away{}", come_back(*asked))]
+    Throttled { asked: Option<Duration> },
+    /// What became of these writes is found out by reading; more of them would only be more in doubt.
+    #[error("Microsoft Graph left {batches} batches of writes in a row without an answer")]
+    Unanswered { batches: u32 },
     /// The run was stopped before it wrote anything.
     #[error("stopped")]
     Stopped,
     /// The command cannot be carried out as asked: no such plan, run or person.
     #[error("{message}")]
     Refused { reason: &'static str, message: String, hint: Option<String> },
+}
+
+fn come_back(asked: Option<Duration>) -> String {
+    asked.map(|asked| format!(" and asks to come back in {} seconds", asked.as_secs())).unwrap_or_default()
 }
 
 impl JobError {
@@ -38,9 +46,11 @@ impl JobError {
         let class = match self {
             Self::Okta(error) => error.class(),
             Self::Graph(error) => error.class(),
-            Self::History(_) | Self::WritesDenied { .. } | Self::Throttled { .. } | Self::Refused { .. } => {
-                Class::Retry
-            }
+            Self::History(_)
+            | Self::WritesDenied { .. }
+            | Self::Throttled { .. }
+            | Self::Unanswered { .. }
+            | Self::Refused { .. } => Class::Retry,
             Self::Stopped => return Outcome::Interrupted,
         };
         if class == Class::NeedsHuman { Outcome::NeedsHuman } else { Outcome::Failed }
@@ -64,6 +74,7 @@ impl JobError {
             Self::History(_) => "history_unusable".to_owned(),
             Self::WritesDenied { .. } => "Authorization_RequestDenied".to_owned(),
             Self::Throttled { .. } => "throttled".to_owned(),
+            Self::Unanswered { .. } => "writes_unanswered".to_owned(),
             Self::Stopped => "stopped".to_owned(),
             Self::Refused { reason, .. } => (*reason).to_owned(),
         }
@@ -82,6 +93,9 @@ impl JobError {
                     .to_owned(),
             ),
             Self::Throttled { .. } => Some("the next run goes on; other programs may be using up the tenant's limit".to_owned()),
+            Self::Unanswered { .. } => {
+                Some("the next run finds out what was written and goes on; look at Microsoft 365's service health".to_owned())
+            }
             Self::Stopped => None,
             Self::Refused { hint, .. } => hint.clone(),
         }

@@ -143,7 +143,7 @@ impl OktaClient {
     }
 
     async fn get(&self, endpoint: &'static str, url: Url) -> Result<Answer, OktaError> {
-        let call = Call::get(Service::Okta, url, endpoint).paced(&self.gate, 0);
+        let call = Call::get(Service::Okta, url, endpoint).paced(&self.gate);
         Ok(self.auth.send(&self.http, &call, |_| Draft::new().header(CONTENT_TYPE, TRIMMED)).await?)
     }
 

@@ -1,25 +1,27 @@
-//! Carries out changes, twenty at a time: check, note the intent, write, note the answer.
+//! Carries out changes, twenty at a time: wait for leave, check, note the intent, write, note the answer.
 //!
-//! An intent is on disk before its request leaves, and its answer after: a kill or a power cut at any point leaves rows
-//! that `settle` can judge by reading. A refused change does not stop the others.
+//! Whatever has to be waited for comes first, so that nothing lies between the look at the old values and the write but
+//! the note of the intent; and every wait ends when the run is stopped. An intent is on disk before its request leaves,
+//! and its answer after: a kill or a power cut at any point leaves rows that `settle` can judge by reading. A request is
+//! sent once: what is turned away gets another intent later. A refused change does not stop the others.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use crate::domain::decision::Reason;
 use crate::domain::directory::{AccountIx, Accounts, People};
-use crate::domain::identity::AccountId;
-use crate::domain::identity::PersonId;
-use crate::graph::{GraphError, ManagerState, ManagerTarget, ManagerWrite, WriteResult};
+use crate::domain::identity::{AccountId, PersonId};
+use crate::graph::{GraphError, ManagerState, ManagerTarget, ManagerWrite, WriteLeave, WriteResult};
 use crate::history::changes::{Answer, ChangeId, Confirmation, Intent};
 use crate::http::Executed;
 use crate::jobs::error::JobError;
 use crate::jobs::managers::Managers;
+use crate::jobs::managers::fate::{Fate, answer};
 use crate::jobs::managers::pass::read_states;
+use crate::jobs::managers::patience::Patience;
 use crate::jobs::managers::record::label;
 use crate::jobs::runner::{Context, unless_stopped};
 use crate::reconcile::graph::Chains;
@@ -27,86 +29,6 @@ use crate::reconcile::plan::Change;
 
 /// Microsoft's limit for one `$batch`.
 const BATCH: usize = 20;
-
-/// What became of one change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// The run ended before it.
-    NotReached,
-    /// The account is gone.
-    Vanished,
-    /// Somebody else changed the manager since the plan was made.
-    Stale,
-    /// Another write was refused, and without it this one would close a cycle.
-    ClosesCycle,
-    Refused {
-        status: u16,
-        code: String,
-        message: String,
-        request_id: Option<String>,
-    },
-    /// No answer; to be settled by reading.
-    Unknown(ChangeId),
-    /// Accepted; to be confirmed by reading.
-    Accepted(ChangeId),
-    Confirmed,
-    /// Accepted, and the old manager is still there.
-    Unconfirmed,
-    /// No answer, and the old manager is still there.
-    NotWritten,
-    /// Written, or perhaps written, and a third value is there.
-    Overtaken,
-}
-
-impl Fate {
-    /// Whether Graph said yes, whatever was read afterwards.
-    pub(super) const fn was_accepted(&self) -> bool {
-        matches!(self, Self::Accepted(_) | Self::Confirmed | Self::Unconfirmed | Self::Overtaken)
-    }
-
-    /// Whether a refusal is about this person, and not about the moment.
-    pub(super) fn is_lasting(&self) -> bool {
-        match self {
-            Self::Refused { status: 409, code, .. } => code.as_str() != "Directory_ConcurrencyViolation",
-            Self::Refused { status, .. } => !matches!(*status, 401 | 408 | 429 | 500..),
-            _ => false,
-        }
-    }
-
-    /// Why the person was left as they were, where that is a reason of its own.
-    pub(super) fn reason(&self) -> Option<Reason> {
-        match self {
-            Self::Vanished => Some(Reason::Vanished),
-            Self::Stale | Self::Overtaken => Some(Reason::Stale),
-            Self::ClosesCycle => Some(Reason::ClosesCycle),
-            Self::Refused { .. } if self.is_lasting() => Some(Reason::Blocked),
-            Self::Refused { .. }
-            | Self::NotReached
-            | Self::Unknown(_)
-            | Self::Accepted(_)
-            | Self::Confirmed
-            | Self::Unconfirmed
-            | Self::NotWritten => None,
-        }
-    }
-
-    /// The word for people.
-    pub(super) const fn word(&self) -> &'static str {
-        match self {
-            Self::NotReached => "not_reached",
-            Self::Vanished => "vanished",
-            Self::Stale => "stale",
-            Self::ClosesCycle => "closes_cycle",
-            Self::Refused { .. } => "refused",
-            Self::Unknown(_) => "unknown",
-            Self::Accepted(_) => "accepted",
-            Self::Confirmed => "confirmed",
-            Self::Unconfirmed => "unconfirmed",
-            Self::NotWritten => "not_written",
-            Self::Overtaken => "overtaken",
-        }
-    }
-}
 
 /// The end of applying.
 #[derive(Debug)]
@@ -145,9 +67,10 @@ pub(super) async fn apply(job: &Managers, context: &Context, plan: &Plan<'_>) ->
         last_write: None,
         sent_before: false,
         unknown: HashMap::new(),
-        recheck: HashSet::new(),
-        waited: Duration::ZERO,
-        fruitless: 0,
+        put_off: HashMap::new(),
+        patience: Patience::default(),
+        unanswered: 0,
+        tokens_refused: 0,
     };
     let broken = applying.all().await.err();
     if let Some(error) = &broken {
@@ -167,32 +90,33 @@ struct Applying<'a> {
     sent_before: bool,
     /// Writes without an answer: the account has either manager.
     unknown: HashMap<AccountIx, Option<AccountIx>>,
-    /// Changes that waited: what was observed of them may have become old meanwhile.
-    recheck: HashSet<usize>,
-    /// How long, and how often in a row, nothing was accepted.
-    waited: Duration,
-    fruitless: u32,
+    /// How often a change was turned away: what was observed of it may have become old meanwhile.
+    put_off: HashMap<usize, u32>,
+    patience: Patience,
+    /// How many batches in a row got no answer, and how many had their token refused.
+    unanswered: u32,
+    tokens_refused: u32,
 }
 
-/// How long a run waits for Graph to accept anything at all.
-const PATIENCE: Duration = Duration::from_mins(5);
+/// How often a change is put off by itself, while others are accepted or when it is the last one, before it is left to
+/// the next run.
+const MOST_TIMES: u32 = 5;
 
-/// How often in a row a run is turned away before it leaves the rest to the next one.
-const MOST_TRIES: u32 = 20;
+/// How many batches in a row may stay without an answer: each one more is in doubt.
+const MOST_UNANSWERED: u32 = 3;
 
-/// The first wait when Graph names none; it doubles from there.
-const FIRST_WAIT: Duration = Duration::from_millis(200);
+/// A token that was refused is renewed; a second one in a row is refused for another reason.
+const MOST_TOKENS: u32 = 2;
 
-impl Applying<'_> {
+impl<'a> Applying<'a> {
     async fn all(&mut self) -> Result<(), JobError> {
         let total = self.plan.changes.len();
         let mut queue: VecDeque<usize> = (0..total).collect();
         while !queue.is_empty() && !self.context.stop.is_cancelled() {
             let batch = self.next_batch(&mut queue);
-            let batch = self.checked(batch).await?;
-            if !batch.is_empty() {
-                let later = self.send(&batch).await?;
-                self.put_off(later, &mut queue).await?;
+            if let Some((leave, batch)) = self.let_out(batch).await? {
+                let tried = self.send(leave, &batch).await?;
+                self.put_off(tried, &mut queue).await?;
             }
             self.context.progress.say("changes written", (total - queue.len()) as u64, Some(total as u64));
         }
@@ -226,28 +150,46 @@ impl Applying<'_> {
         batch
     }
 
-    /// Waits as long as Graph asks, and puts what it turned away back at the head of the queue. Others may write
-    /// meanwhile, so the old values are read again before it is sent again.
-    async fn put_off(&mut self, later: Later, queue: &mut VecDeque<usize>) -> Result<(), JobError> {
-        if later.places.is_empty() {
-            (self.waited, self.fruitless) = (Duration::ZERO, 0);
+    /// Waits until the batch may leave, and only then looks at its old values: others may have written meanwhile.
+    async fn let_out(&mut self, mut batch: Vec<usize>) -> Result<Option<(WriteLeave<'a>, Vec<usize>)>, JobError> {
+        let job = self.job;
+        while !batch.is_empty() {
+            let writes = batch.len();
+            let leave = Box::pin(async move { Ok(job.graph.leave_to_write(writes).await?) });
+            let leave = unless_stopped(&self.context.stop, leave).await?;
+            batch = self.checked(batch).await?;
+            if !batch.is_empty() && !leave.is_withdrawn() {
+                return Ok(Some((leave, batch)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits as long as Graph asks, and puts what it turned away back at the head of the queue, to be looked at again
+    /// before it is sent again.
+    async fn put_off(&mut self, tried: Tried, queue: &mut VecDeque<usize>) -> Result<(), JobError> {
+        if tried.moved {
+            self.patience.restore();
+        }
+        if tried.later.is_empty() && (tried.moved || queue.is_empty()) {
             return Ok(());
         }
-        self.fruitless += 1;
-        let own = FIRST_WAIT.saturating_mul(1 << self.fruitless.min(7)).mul_f64(1.0 - fastrand::f64() / 2.0);
-        let wait = later.after.unwrap_or(own);
-        if self.waited + wait > PATIENCE || self.fruitless > MOST_TRIES {
-            return Err(JobError::Throttled { seconds: wait.as_secs() });
+        if self.unanswered >= MOST_UNANSWERED {
+            return Err(JobError::Unanswered { batches: self.unanswered });
         }
-        info!(changes = later.places.len(), seconds = wait.as_secs_f64(), "changes are put off as Graph asks");
+        let wait = self.patience.turned_away(tried.asked, fastrand::f64());
+        let hopeless = self.tokens_refused >= MOST_TOKENS && !tried.moved;
+        let Some(wait) = wait.filter(|_| !hopeless) else {
+            return Err(tried.why.unwrap_or(JobError::Throttled { asked: tried.asked }));
+        };
+        info!(changes = tried.later.len(), seconds = wait.as_secs_f64(), "changes are put off");
+        for place in tried.later.into_iter().rev() {
+            *self.put_off.entry(place).or_default() += 1;
+            queue.push_front(place);
+        }
         tokio::select! {
             () = self.context.stop.cancelled() => {}
             () = tokio::time::sleep(wait) => {}
-        }
-        self.waited += wait;
-        for place in later.places.into_iter().rev() {
-            self.recheck.insert(place);
-            queue.push_front(place);
         }
         Ok(())
     }
@@ -257,7 +199,7 @@ impl Applying<'_> {
         let age = self.context.now().duration_since(self.plan.read_at);
         let limit = jiff::SignedDuration::try_from(self.job.check_after).unwrap_or(jiff::SignedDuration::MAX);
         // A clock that was set back makes ages negative, and says nothing.
-        let fresh = !age.is_negative() && age < limit && !batch.iter().any(|place| self.recheck.contains(place));
+        let fresh = !age.is_negative() && age < limit && !batch.iter().any(|place| self.put_off.contains_key(place));
         if batch.is_empty() || fresh {
             return Ok(batch);
         }
@@ -272,86 +214,115 @@ impl Applying<'_> {
                 Ok(ManagerState::Gone) => self.fates[place] = Fate::Vanished,
                 Ok(state) if manager_of(state) == from => fit.push(place),
                 Ok(_) => self.fates[place] = Fate::Stale,
-                Err(error) => self.fates[place] = unreadable(error)?,
+                // One account that cannot be read is that account's matter; anything else ends the writing.
+                Err(GraphError::Refused(refusal)) => self.fates[place] = Fate::unread(*refusal),
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(fit)
     }
 
-    /// Notes the intents, sends them, notes the answers. Returns what Graph turned away for now.
-    async fn send(&mut self, batch: &[usize]) -> Result<Later, JobError> {
+    /// Notes the intents, sends them, notes the answers.
+    async fn send(&mut self, leave: WriteLeave<'_>, batch: &[usize]) -> Result<Tried, JobError> {
         let writes: Vec<ManagerWrite> = batch.iter().map(|place| self.write(*place)).collect();
-        let intents: Vec<Intent> = batch.iter().zip(&writes).map(|(place, write)| self.intent(*place, write)).collect();
-        let history = &self.context.history;
-        let rows = history.record_intents(&self.context.run, &self.context.job, self.context.now(), &intents).await?;
+        let rows = self.intend(batch, &writes).await?;
         self.last_write = Some(self.context.now());
         // From here on the writes may have been made, whatever else fails.
         for (place, row) in batch.iter().zip(&rows) {
             self.fates[*place] = Fate::Unknown(*row);
         }
-        // No waiting in there: nothing is sent again before it was looked at again.
-        let answers = match self.job.graph.write_managers(&writes, Duration::ZERO).await {
+        let answers = match self.job.graph.write_managers(leave, &writes).await {
             Ok(answers) => answers,
             Err(error) => {
-                let not_written: Vec<_> = rows.iter().map(|row| (*row, Confirmation::NotWritten)).collect();
-                history.record_confirmations(&not_written, self.context.now()).await?;
-                for place in batch {
-                    self.fates[*place] = Fate::NotReached;
-                }
-                return turned_away(batch, error);
+                self.not_written(batch, &rows).await?;
+                return self.turned_away(batch, error);
             }
         };
         self.last_write = Some(self.context.now());
         let results: Vec<WriteResult> = answers.into_iter().map(|answer| answer.result).collect();
         let noted: Vec<(ChangeId, Answer)> =
             rows.iter().zip(&results).map(|(row, result)| (*row, answer(result))).collect();
-        for ((place, row), result) in batch.iter().zip(rows).zip(&results) {
-            self.take_in(*place, row, result);
+        for ((place, row), result) in batch.iter().zip(&rows).zip(&results) {
+            self.take_in(*place, *row, result);
         }
-        history.record_answers(&noted, self.context.now()).await?;
+        self.context.history.record_answers(&noted, self.context.now()).await?;
         self.stop_when_denied(batch, &results)?;
-        Ok(self.later(batch, &results))
+        let tried = self.tried(batch, &results);
+        let away = batch.iter().copied().zip(rows).filter(|(place, _)| self.fates[*place].may_be_tried_again());
+        let (places, rows): (Vec<usize>, Vec<ChangeId>) = away.unzip();
+        self.not_written(&places, &rows).await?;
+        Ok(tried)
     }
 
-    /// What of a batch a later moment may help. A batch of which something was accepted is a sign of life.
-    fn later(&mut self, batch: &[usize], results: &[WriteResult]) -> Later {
-        if results.iter().any(|result| matches!(result, WriteResult::Accepted { .. })) {
-            (self.waited, self.fruitless) = (Duration::ZERO, 0);
+    /// Has the intents on disk. The wait for a busy database ends with a stop: an intent that was noted all the same and
+    /// never sent is settled by the next run.
+    async fn intend(&self, batch: &[usize], writes: &[ManagerWrite]) -> Result<Vec<ChangeId>, JobError> {
+        let intents: Vec<Intent> = batch.iter().zip(writes).map(|(place, write)| self.intent(*place, write)).collect();
+        let Context { history, run, job, stop, .. } = self.context;
+        let noted = Box::pin(async { Ok(history.record_intents(run, job, self.context.now(), &intents).await?) });
+        unless_stopped(stop, noted).await
+    }
+
+    /// Notes that Graph did not carry these out, whatever it said: nothing was refused for good, and so nothing reached.
+    async fn not_written(&mut self, places: &[usize], rows: &[ChangeId]) -> Result<(), JobError> {
+        if rows.is_empty() {
+            return Ok(());
         }
-        let mut later = Later::default();
+        let noted: Vec<_> = rows.iter().map(|row| (*row, Confirmation::NotWritten)).collect();
+        self.context.history.record_confirmations(&noted, self.context.now()).await?;
+        for place in places {
+            self.fates[*place] = Fate::NotReached;
+        }
+        Ok(())
+    }
+
+    /// A whole batch that was not carried out: for a moment, or for good.
+    fn turned_away(&mut self, batch: &[usize], error: GraphError) -> Result<Tried, JobError> {
+        let asked = match &error {
+            GraphError::Refused(refusal) if matches!(refusal.status, 401 | 408 | 429 | 503) => refusal.asked_to_wait,
+            GraphError::Http(error) if error.executed() == Executed::No => None,
+            _ => return Err(error.into()),
+        };
+        let status = if let GraphError::Refused(refusal) = &error { refusal.status } else { 0 };
+        self.tokens_refused = if status == 401 { self.tokens_refused + 1 } else { 0 };
+        let why = (!matches!(status, 429 | 503)).then(|| error.into());
+        Ok(Tried { later: batch.to_vec(), asked, moved: false, why })
+    }
+
+    /// What of a batch a later moment may help. A batch of which something was settled is a sign of life.
+    fn tried(&mut self, batch: &[usize], results: &[WriteResult]) -> Tried {
+        let unanswered = |result: &WriteResult| matches!(result, WriteResult::Unknown { .. });
+        let refused_token = |result: &&WriteResult| matches!(result, WriteResult::Refused { status: 401, .. });
+        let first_refused = results.iter().find(refused_token);
+        self.tokens_refused = if first_refused.is_some() { self.tokens_refused + 1 } else { 0 };
+        self.unanswered = if results.iter().all(unanswered) { self.unanswered + 1 } else { 0 };
+        let settled =
+            |(place, result): (&usize, &WriteResult)| !unanswered(result) && !self.fates[*place].may_be_tried_again();
+        let moved = batch.iter().zip(results).any(settled);
+        let refusal = first_refused.filter(|_| self.tokens_refused >= MOST_TOKENS).and_then(WriteResult::refusal);
+        let why = refusal.map(|refusal| GraphError::Refused(Box::new(refusal)).into());
+        let mut tried = Tried { moved, why, ..Tried::default() };
         for (place, result) in batch.iter().zip(results) {
-            if let WriteResult::Refused { after, .. } = result
-                && !self.fates[*place].is_lasting()
-                && matches!(self.fates[*place], Fate::Refused { .. })
-            {
-                later.places.push(*place);
-                later.after = later.after.max(*after);
+            let stubborn = self.put_off.get(place).is_some_and(|times| *times >= MOST_TIMES);
+            let alone = moved || batch.len() == 1;
+            if self.fates[*place].may_be_tried_again() && !(stubborn && alone) {
+                tried.later.push(*place);
+                tried.asked = tried.asked.max(result.after());
             }
         }
-        later
+        tried
     }
 
     fn take_in(&mut self, place: usize, row: ChangeId, result: &WriteResult) {
         let change = &self.plan.changes[place];
-        self.fates[place] = match result {
-            WriteResult::Accepted { .. } => {
-                self.chains.set(change.account, self.manager(change));
-                Fate::Accepted(row)
-            }
+        match result {
+            WriteResult::Accepted { .. } => self.chains.set(change.account, self.manager(change)),
             WriteResult::Unknown { .. } => {
                 self.unknown.insert(change.account, self.manager(change));
-                Fate::Unknown(row)
             }
-            WriteResult::Refused { status: 404, message, .. } if names(message, self.plan.account(change)) => {
-                Fate::Vanished
-            }
-            WriteResult::Refused { status, code, message, request_id, .. } => Fate::Refused {
-                status: *status,
-                code: code.clone(),
-                message: message.clone(),
-                request_id: request_id.clone(),
-            },
-        };
+            WriteResult::Refused { .. } => {}
+        }
+        self.fates[place] = Fate::of(result, self.plan.account(change), row);
     }
 
     /// When the first whole batch is refused for want of a permission, so would be all others: nothing more is tried.
@@ -407,39 +378,17 @@ impl Applying<'_> {
     }
 }
 
-/// What was turned away for now, and the longest wait that was asked for.
+/// What a try left to be done.
 #[derive(Debug, Default)]
-struct Later {
-    places: Vec<usize>,
-    after: Option<Duration>,
-}
-
-/// A whole batch that was not carried out: throttled or not connected, it is tried again; else the error stands.
-fn turned_away(batch: &[usize], error: GraphError) -> Result<Later, JobError> {
-    let after = match &error {
-        GraphError::Refused(refusal) if matches!(refusal.status, 429 | 503) => refusal.asked_to_wait,
-        GraphError::Http(error) if error.executed() == Executed::No => None,
-        _ => return Err(error.into()),
-    };
-    Ok(Later { places: batch.to_vec(), after })
-}
-
-/// One account that cannot be read is that account's matter; anything else ends the writing.
-fn unreadable(error: GraphError) -> Result<Fate, JobError> {
-    match error {
-        GraphError::Refused(refusal) => Ok(Fate::Refused {
-            status: refusal.status,
-            code: refusal.code,
-            message: refusal.message,
-            request_id: refusal.request_id,
-        }),
-        other => Err(other.into()),
-    }
-}
-
-/// Whether a 404 is about the account itself and not about the manager that it was to get.
-fn names(message: &str, account: AccountId) -> bool {
-    message.to_lowercase().contains(&account.to_string())
+struct Tried {
+    /// Changes that were turned away for now.
+    later: Vec<usize>,
+    /// The longest wait that was asked for.
+    asked: Option<Duration>,
+    /// Something was accepted, or refused for good.
+    moved: bool,
+    /// What the run ends with when patience is spent, where it is not throttling.
+    why: Option<JobError>,
 }
 
 /// The manager that was read; nobody when the account is gone.
@@ -447,53 +396,5 @@ pub(super) const fn manager_of(state: ManagerState) -> Option<AccountId> {
     match state {
         ManagerState::Is(manager) => Some(manager),
         ManagerState::Nobody | ManagerState::Gone => None,
-    }
-}
-
-fn answer(result: &WriteResult) -> Answer {
-    match result {
-        WriteResult::Accepted { request_id } => Answer::Accepted { request_id: request_id.clone() },
-        WriteResult::Refused { status, code, message, request_id, .. } => Answer::Refused {
-            status: *status,
-            code: code.clone(),
-            message: message.clone(),
-            request_id: request_id.clone(),
-        },
-        WriteResult::Unknown { reason, .. } => Answer::Unknown { message: reason.clone() },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(status: u16, code: &str) -> Fate {
-        Fate::Refused { status, code: code.to_owned(), message: String::new(), request_id: None }
-    }
-
-    #[test]
-    fn a_refusal_of_the_moment_is_nobodys_fault() {
-        let cases = [
-            (refused(400, "Request_BadRequest"), true),
-            (refused(403, "Authorization_RequestDenied"), true),
-            (refused(404, "Request_ResourceNotFound"), true),
-            (refused(409, "Request_MultipleObjectsWithSameKeyValue"), true),
-            (refused(409, "Directory_ConcurrencyViolation"), false),
-            (refused(401, "InvalidAuthenticationToken"), false),
-            (refused(429, "TooManyRequests"), false),
-            (refused(503, "serviceNotAvailable"), false),
-        ];
-        for (fate, lasting) in cases {
-            assert_eq!(fate.is_lasting(), lasting, "{fate:?}");
-            assert_eq!(fate.reason() == Some(Reason::Blocked), lasting, "{fate:?}");
-        }
-    }
-
-    #[test]
-    fn a_missing_manager_is_told_from_a_missing_account() {
-        let account: AccountId = "AAAAAAAA-0000-4000-8000-000000000001".parse().unwrap();
-        assert!(names("Resource 'aaaaaaaa-0000-4000-8000-000000000001' does not exist", account));
-        assert!(!names("Resource 'manager' does not exist", account));
-        assert!(!names("Resource 'aaaaaaaa-0000-4000-8000-000000000002' does not exist", account));
     }
 }

@@ -6,10 +6,12 @@
 
 mod apply;
 mod confirm;
+mod fate;
 mod known;
 mod lookup;
 mod one;
 mod pass;
+mod patience;
 mod read;
 mod record;
 mod rules;

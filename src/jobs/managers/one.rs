@@ -16,6 +16,7 @@ use crate::history::Found;
 use crate::jobs::error::JobError;
 use crate::jobs::managers::apply;
 use crate::jobs::managers::confirm::{confirm, settle_open};
+use crate::jobs::managers::fate::Fate;
 use crate::jobs::managers::known::known;
 use crate::jobs::managers::lookup::{expression, search};
 use crate::jobs::managers::pass::DAY;
@@ -76,8 +77,7 @@ pub(super) async fn one(job: &Managers, name: &str, context: &Context) -> Result
         broken: applied.broken,
         stopped: context.stop.is_cancelled(),
     });
-    let confirmed: Vec<_> =
-        outcomes.iter().filter(|(_, fate)| **fate == apply::Fate::Confirmed).map(|(c, _)| *c).collect();
+    let confirmed: Vec<_> = outcomes.iter().filter(|(_, fate)| **fate == Fate::Confirmed).map(|(c, _)| *c).collect();
     for change in confirmed {
         sides.accounts.set_manager(change.account, change.to);
     }

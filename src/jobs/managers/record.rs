@@ -18,7 +18,7 @@ use crate::history::parked::ParkedPerson;
 use crate::history::plans::{LoadedPlan, PlannedChange, diff};
 use crate::http::Method;
 use crate::jobs::error::JobError;
-use crate::jobs::managers::apply::Fate;
+use crate::jobs::managers::fate::Fate;
 use crate::jobs::managers::read::Sides;
 use crate::jobs::managers::{Managers, rules};
 use crate::jobs::runner::Context;

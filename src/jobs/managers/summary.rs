@@ -7,7 +7,7 @@ use crate::domain::decision::{Kinds, Reason, Tally};
 use crate::domain::directory::AccountIx;
 use crate::domain::run::{Outcome, PlanId, RunId};
 use crate::jobs::error::{JobError, chain};
-use crate::jobs::managers::apply::Fate;
+use crate::jobs::managers::fate::Fate;
 use crate::jobs::managers::read::Sides;
 use crate::jobs::managers::record::{Outcomes, label};
 use crate::jobs::report::{ChangeLine, Details, Finish, ManagersDetails};

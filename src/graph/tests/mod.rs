@@ -1,6 +1,6 @@
 //! The client against servers that play Graph, well and badly.
 
-use std::time::Duration;
+mod batches;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::auth::{Authorizer, Class, EntraApp, SecretStyle};
 use crate::clock::SystemClock;
 use crate::domain::identity::AccountId;
-use crate::graph::{GraphClient, GraphError, Identity, ManagerState, ManagerTarget, ManagerWrite, Page, WriteResult};
+use crate::graph::{GraphClient, GraphError, Identity, Page};
 use crate::http::chain::Doubt;
 use crate::http::testing::{Received, Reply, Server, client};
 use crate::secret::Secret;
@@ -80,32 +80,6 @@ async fn list(graph: &GraphClient) -> (String, Option<GraphError>) {
         }
     }
     (seen, None)
-}
-
-/// Answers a batch item by item, last item first.
-fn batch(request: &Received, answer: impl Fn(&Value) -> Value) -> Reply {
-    let body = request.json();
-    let responses: Vec<Value> = body["requests"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .rev()
-        .map(|item| {
-            let mut line = answer(item);
-            line["id"] = item["id"].clone();
-            line
-        })
-        .filter(|line| line["status"] != 0)
-        .collect();
-    Reply::json(200, json!({ "responses": responses }))
-}
-
-fn account_of(item: &Value) -> String {
-    item["url"].as_str().unwrap().split('/').nth(2).unwrap().split('?').next().unwrap().to_owned()
-}
-
-fn write(n: u128, to: ManagerTarget) -> ManagerWrite {
-    ManagerWrite { account: id(n), to, client_request_id: Uuid::from_u128(n) }
 }
 
 #[tokio::test]
@@ -233,172 +207,6 @@ async fn accounts_are_found_by_any_key() {
     assert!(targets[0].starts_with("/v1.0/users?$filter=mail%20eq%20%27o%27%27neil@x%27&"), "{targets:?}");
     assert!(targets[1].contains("proxyAddresses/any(p:p%20eq%20%27smtp:a@x%27)"), "{targets:?}");
     assert!(targets[2].starts_with("/v1.0/users/a_x%23EXT%23@t?"), "{targets:?}");
-}
-
-#[tokio::test]
-async fn managers_are_read_in_batches_of_twenty_and_judged_by_id() {
-    let server = serve(|request| {
-        batch(request, |item| {
-            let account = account_of(item);
-            match u128::from(account.as_bytes()[35] - b'0') % 4 {
-                0 => json!({"status": 200, "body": {"id": account, "manager": {"id": id(7).to_string()}}}),
-                1 => json!({"status": 200, "body": {"id": account}}),
-                2 => json!({"status": 404, "body": {"error": {"code": "Request_ResourceNotFound", "message": "gone"}}}),
-                _ => json!({"status": 0}),
-            }
-        })
-    })
-    .await;
-    let accounts: Vec<AccountId> = (0..45).map(|n| id(n * 16 + n % 4)).collect();
-    let states = graph(&server).read_managers(&accounts).await.unwrap();
-    assert_eq!(calls(&server).len(), 3);
-    for (n, (account, state)) in states.iter().enumerate() {
-        assert_eq!(*account, accounts[n]);
-        match n % 4 {
-            0 => assert_eq!(state.as_ref().unwrap(), &ManagerState::Is(id(7))),
-            1 => assert_eq!(state.as_ref().unwrap(), &ManagerState::Nobody),
-            2 => assert_eq!(state.as_ref().unwrap(), &ManagerState::Gone),
-            _ => assert!(matches!(state, Err(GraphError::Unanswered { .. }))),
-        }
-    }
-}
-
-#[tokio::test]
-async fn writes_are_put_and_delete_with_the_ids_of_their_intents() {
-    let server = serve(|request| batch(request, |_| json!({"status": 204, "headers": {"Request-Id": "r"}}))).await;
-    let writes =
-        [write(1, ManagerTarget::User(id(9))), write(2, ManagerTarget::Nobody), write(3, ManagerTarget::Object(id(8)))];
-    let answers = graph(&server).write_managers(&writes, Duration::from_mins(5)).await.unwrap();
-    assert!(answers.iter().all(|a| a.result == WriteResult::Accepted { request_id: Some("r".into()) }));
-    let call = calls(&server).remove(0);
-    let root = server.url.as_str().trim_end_matches('/');
-    let account = |n: u128| format!("/users/{}/manager/$ref", id(n));
-    assert_eq!(call.target, "/v1.0/$batch");
-    assert_eq!(
-        call.json()["requests"],
-        json!([
-            {"id": "0", "method": "PUT", "url": account(1), "body": {"@odata.id": format!("{root}/v1.0/users/{}", id(9))},
-             "headers": {"Content-Type": "application/json", "client-request-id": Uuid::from_u128(1).to_string()}},
-            {"id": "1", "method": "DELETE", "url": account(2),
-             "headers": {"client-request-id": Uuid::from_u128(2).to_string()}},
-            {"id": "2", "method": "PUT", "url": account(3),
-             "body": {"@odata.id": format!("{root}/v1.0/directoryObjects/{}", id(8))},
-             "headers": {"Content-Type": "application/json", "client-request-id": Uuid::from_u128(3).to_string()}}
-        ])
-    );
-}
-
-#[tokio::test]
-async fn only_the_failed_items_are_sent_again() {
-    let rounds = AtomicU32::new(0);
-    let server = serve(move |request| {
-        let round = rounds.fetch_add(1, Ordering::Relaxed);
-        batch(request, |item| match (item["id"].as_str().unwrap(), round) {
-            ("0", 0) => json!({"status": 429, "headers": {"retry-after": "0.02"}, "body": {"error": {"code": "TooManyRequests"}}}),
-            ("1", 0) => json!({"status": 503, "headers": {"Retry-After": 0}}),
-            ("2", 0) => json!({"status": 409, "body": {"error": {"code": "Directory_ConcurrencyViolation"}}}),
-            ("3", 0..2) => json!({"status": 500}),
-            ("4", _) => json!({"status": 403, "body": {"error": {"code": "Authorization_RequestDenied", "message": "no"}}}),
-            _ => json!({"status": 204}),
-        })
-    })
-    .await;
-    let writes: Vec<ManagerWrite> = (0..6).map(|n| write(n, ManagerTarget::User(id(99)))).collect();
-    let answers = graph(&server).write_managers(&writes, Duration::from_mins(5)).await.unwrap();
-    let sent: Vec<usize> = calls(&server).iter().map(|c| c.json()["requests"].as_array().unwrap().len()).collect();
-    assert_eq!(sent, [6, 4, 1]);
-    for (n, answer) in answers.iter().enumerate() {
-        assert_eq!(matches!(answer.result, WriteResult::Accepted { .. }), n != 4, "{n}: {answer:?}");
-    }
-    assert!(answers[4].result.hint().unwrap().contains("User.ReadWrite.All"));
-}
-
-#[tokio::test]
-async fn what_stays_without_an_answer_is_unknown_and_what_is_refused_is_refused() {
-    let server = serve(|request| {
-        batch(request, |item| match item["id"].as_str().unwrap() {
-            "0" => json!({"status": 0}),
-            "1" => json!({"status": 500, "body": {"error": {"code": "UnknownError", "message": "", "innererror": {"request-id": "r5"}}}}),
-            "2" => json!({"status": 400, "body": {"error": {"code": "Request_BadRequest", "message":
-                "Unable to update the specified properties for on-premises mastered Directory Sync objects or objects currently undergoing migration."}}}),
-            "3" => json!({"status": 429, "headers": {"Retry-After": "3600"}, "body": {"error": {"code": "TooManyRequests", "message": "later"}}}),
-            _ => json!({"status": 201}),
-        })
-    })
-    .await;
-    let writes: Vec<ManagerWrite> = (0..5).map(|n| write(n, ManagerTarget::User(id(99)))).collect();
-    let answers = graph(&server).write_managers(&writes, Duration::from_mins(5)).await.unwrap();
-    assert!(matches!(&answers[0].result, WriteResult::Unknown { reason, .. } if reason.contains("not mention")));
-    assert!(matches!(&answers[1].result, WriteResult::Unknown { request_id: Some(id), .. } if id == "r5"));
-    assert!(answers[2].result.is_mastered_elsewhere());
-    assert!(matches!(&answers[3].result, WriteResult::Refused { status: 429, .. }), "an hour is not waited for");
-    assert!(matches!(answers[4].result, WriteResult::Accepted { .. }));
-}
-
-#[tokio::test]
-async fn emptying_an_empty_place_is_success_and_a_missing_account_is_not() {
-    let server = serve(|request| {
-        batch(request, |item| {
-            let name = if item["id"] == "0" { "manager".to_owned() } else { account_of(item).to_uppercase() };
-            let message = format!(
-                "Resource '{name}' does not exist or one of its queried reference-property objects are not present."
-            );
-            json!({"status": 404, "body": {"error": {"code": "Request_ResourceNotFound", "message": message}}})
-        })
-    })
-    .await;
-    let writes =
-        [write(1, ManagerTarget::Nobody), write(2, ManagerTarget::Nobody), write(3, ManagerTarget::User(id(4)))];
-    let answers = graph(&server).write_managers(&writes, Duration::from_mins(5)).await.unwrap();
-    assert!(matches!(answers[0].result, WriteResult::Accepted { .. }));
-    assert!(matches!(answers[1].result, WriteResult::Refused { status: 404, .. }));
-    assert!(matches!(answers[2].result, WriteResult::Refused { status: 404, .. }));
-}
-
-#[tokio::test]
-async fn a_batch_of_writes_whose_answer_is_lost_is_sent_once() {
-    for bad in
-        [Reply::Hangup, Reply::html(200), Reply::json(200, "{}"), Reply::json(200, r#"{"resp"#), Reply::json(502, "")]
-    {
-        let reply = bad.clone();
-        let server = serve(move |_| reply.clone()).await;
-        let answers =
-            graph(&server).write_managers(&[write(1, ManagerTarget::Nobody)], Duration::from_mins(5)).await.unwrap();
-        assert!(matches!(answers[0].result, WriteResult::Unknown { .. }), "{bad:?}: {answers:?}");
-        assert_eq!(calls(&server).len(), 1, "{bad:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_batch_that_was_turned_away_changed_nothing_and_says_so() {
-    let server = serve(|_| refusal(400, "BadRequest", "malformed")).await;
-    assert!(graph(&server).write_managers(&[write(1, ManagerTarget::Nobody)], Duration::from_mins(5)).await.is_err());
-    let server = serve(|_| Reply::json(429, "{}").with("retry-after", 3600)).await;
-    let error =
-        graph(&server).write_managers(&[write(1, ManagerTarget::Nobody)], Duration::from_mins(5)).await.unwrap_err();
-    assert!(error.to_string().contains("come back in 3600 seconds"), "{error}");
-}
-
-#[tokio::test]
-async fn a_batch_whose_token_has_ended_is_sent_again_with_a_fresh_one() {
-    // As a whole, and as a single item of it.
-    let server = serve(|request| match request.header("authorization") {
-        Some("Bearer t1") => refusal(401, "InvalidAuthenticationToken", "expired"),
-        Some("Bearer t2") => batch(request, |item| {
-            if item["id"] == "1" {
-                json!({"status": 401, "body": {"error": {"code": "InvalidAuthenticationToken"}}})
-            } else {
-                json!({"status": 204})
-            }
-        }),
-        _ => batch(request, |_| json!({"status": 204})),
-    })
-    .await;
-    let writes = [write(1, ManagerTarget::Nobody), write(2, ManagerTarget::Nobody)];
-    let answers = graph(&server).write_managers(&writes, Duration::from_mins(5)).await.unwrap();
-    assert!(answers.iter().all(|answer| matches!(answer.result, WriteResult::Accepted { .. })), "{answers:?}");
-    let sent: Vec<usize> = calls(&server).iter().map(|c| c.json()["requests"].as_array().unwrap().len()).collect();
-    assert_eq!(sent, [2, 2, 1]);
 }
 
 #[tokio::test]
