@@ -154,14 +154,21 @@ fn job_text(text: &mut String, of: &Of<'_>, zone: &TimeZone, now: Timestamp, wid
     if let Some(parked) = of.parked {
         parked_text(text, parked, zone);
     }
-    match serde_json::from_str::<Evidence>(&decision.evidence) {
-        Ok(evidence) => evidence_text(text, &evidence, width),
-        Err(_) => {
+    match evidence(decision) {
+        Some(evidence) => evidence_text(text, &evidence, width),
+        None => {
             let _ = writeln!(text, "  the evidence is of another version of graphkeeper: --json shows it as stored");
         }
     }
     section(text, "Recent writes", &changes::table(&of.writes, zone, Shown::OfPerson), width);
     section(text, "Before", &former(&of.former, zone), width);
+}
+
+/// The evidence, unless it is of another version of the program.
+fn evidence(decision: &PastDecision) -> Option<Evidence> {
+    let person = Named { id: decision.person.as_str().to_owned(), name: decision.login.clone() };
+    let account = decision.account.map(|id| Named { id: id.to_string(), name: decision.upn.clone() });
+    Evidence::restored(&decision.evidence, &person, account.as_ref(), decision.reason).ok()
 }
 
 fn parked_text(text: &mut String, parked: &ParkedPerson, zone: &TimeZone) {
@@ -279,7 +286,10 @@ fn job_object(of: &Of<'_>, zone: &TimeZone) -> Value {
         "first_run": decision.first_run,
         "last_run": decision.last_run,
         "last_seen": decision.last_at.to_string(),
-        "evidence": serde_json::from_str::<Value>(&decision.evidence).unwrap_or_default(),
+        "evidence": evidence(decision).map_or_else(
+            || serde_json::from_str(&decision.evidence).unwrap_or_default(),
+            |evidence| json!(evidence),
+        ),
         "parked": of.parked.map(|parked| json!({
             "reason": parked.reason,
             "cause": parked.cause,
@@ -300,7 +310,7 @@ mod tests {
     use crate::history::testing::{Place, at};
     use crate::reconcile::policy::{AccountKey, RefersTo};
 
-    fn evidence() -> Evidence {
+    fn tried() -> Evidence {
         let name = |id: &str, name: &str| Named { id: id.to_owned(), name: name.to_owned() };
         let tried = |attribute: &str, value: &str, found: Vec<Named>, decided| ManagerTried {
             attribute: attribute.to_owned(),
@@ -343,7 +353,7 @@ mod tests {
         let history = &place.history;
         let run = samples::managers_run(history, "aaaa0001", 0).await;
         samples::decide(history, &run, 0, Reason::NoAccount, "{}").await;
-        let evidence = serde_json::to_string(&evidence()).unwrap();
+        let evidence = serde_json::to_string(&tried()).unwrap();
         samples::decide(history, &run, 60, Reason::Blocked, &evidence).await;
         history.park(&[samples::parked(1, Reason::Blocked)]).await.unwrap();
         let told = read(history, "PERSON1").await.unwrap();

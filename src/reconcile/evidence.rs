@@ -1,6 +1,7 @@
 //! All that `explain` tells of one person: what was read, which rules were tried, what they found, and why it ended so.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::domain::decision::Reason;
 use crate::domain::directory::{AccountIx, People, PersonIx};
@@ -19,6 +20,7 @@ const CANDIDATES: usize = 5;
 pub struct Named {
     pub id: String,
     /// A login or a user principal name; empty for a manager that was not listed, such as a contact.
+    #[serde(default)]
     pub name: String,
 }
 
@@ -28,11 +30,15 @@ pub struct CorrelateTried {
     pub okta: String,
     pub entra: AccountKey,
     /// What the expression yields.
+    #[serde(default)]
     pub value: String,
+    #[serde(default)]
     pub found: Vec<Named>,
     /// More were found than are named.
+    #[serde(default)]
     pub more: bool,
     /// This rule ended the search.
+    #[serde(default)]
     pub decided: bool,
 }
 
@@ -41,12 +47,17 @@ pub struct CorrelateTried {
 pub struct ManagerTried {
     pub attribute: String,
     pub is: RefersTo,
+    #[serde(default)]
     pub value: String,
     /// The value says "nobody" in somebody's words.
+    #[serde(default)]
     pub placeholder: bool,
     /// People in Okta, or accounts when the rule goes straight to Entra.
+    #[serde(default)]
     pub found: Vec<Named>,
+    #[serde(default)]
     pub more: bool,
+    #[serde(default)]
     pub decided: bool,
 }
 
@@ -66,18 +77,106 @@ pub struct Evidence {
     pub person: Named,
     /// Okta's word for the person's status, in small letters.
     pub status: String,
+    #[serde(default)]
     pub in_scope: bool,
+    #[serde(default)]
     pub excluded: bool,
     pub account: Option<Named>,
     pub account_by: FoundBy,
     /// Others who claim the same account are not named here; see the account.
+    ///
+    /// The rules that were tried, in their order: the one that decided is the last. For a remembered account none was; they
+    /// are listed all the same, as long as something about the person is not right.
+    #[serde(default)]
     pub correlate: Vec<CorrelateTried>,
+    #[serde(default)]
     pub manager: Vec<ManagerTried>,
     /// The manager of the account in Entra.
     pub observed: Option<Named>,
     /// The manager as Okta wants it, as far as that is an account.
     pub desired: Option<Named>,
     pub reason: Reason,
+}
+
+impl Evidence {
+    /// The evidence as it is stored beside the person, the account and the reason, which it leaves out: JSON text, without
+    /// what is false, blank or empty. Of somebody who agrees, whom most rows are about, also without what can only be the
+    /// same as something else.
+    ///
+    /// # Panics
+    ///
+    /// Never: texts, lists and words are JSON.
+    #[must_use]
+    pub fn stored(&self) -> String {
+        let mut value = serde_json::to_value(self).expect("evidence is texts, lists and words");
+        for beside in BESIDE {
+            remove(&mut value, beside);
+        }
+        if self.is_agreement() {
+            remove(&mut value, "observed");
+        }
+        let rules = value.get_mut("correlate").and_then(Value::as_array_mut).into_iter().flatten();
+        for (rule, tried) in rules.zip(&self.correlate) {
+            if tried.decided && self.account.as_ref().is_some_and(|account| tried.found == [account.clone()]) {
+                remove(rule, "found");
+            }
+        }
+        strip(&mut value);
+        value.to_string()
+    }
+
+    /// The evidence as it was, from what is stored of it and what stands beside it.
+    ///
+    /// # Errors
+    ///
+    /// When `text` is the evidence of another version of the program.
+    pub fn restored(text: &str, person: &Named, account: Option<&Named>, reason: Reason) -> serde_json::Result<Self> {
+        let mut value: Map<String, Value> = serde_json::from_str(text)?;
+        let beside = [serde_json::to_value(person)?, serde_json::to_value(account)?, serde_json::to_value(reason)?];
+        // Earlier versions stored everything: what is there is taken as it is.
+        let compact = !value.contains_key("reason");
+        for (key, known) in BESIDE.into_iter().zip(beside) {
+            value.entry(key).or_insert(known);
+        }
+        let mut evidence: Self = serde_json::from_value(Value::Object(value))?;
+        if compact {
+            if reason == Reason::Agreed && evidence.observed.is_none() {
+                evidence.observed.clone_from(&evidence.desired);
+            }
+            let decided = evidence.correlate.iter_mut().filter(|tried| tried.decided && tried.found.is_empty());
+            decided.for_each(|tried| tried.found.extend(account.cloned()));
+        }
+        Ok(evidence)
+    }
+
+    fn is_agreement(&self) -> bool {
+        self.reason == Reason::Agreed && self.observed == self.desired
+    }
+}
+
+/// What the history keeps in columns of their own.
+const BESIDE: [&str; 3] = ["person", "account", "reason"];
+
+fn remove(value: &mut Value, key: &str) {
+    if let Some(object) = value.as_object_mut() {
+        object.remove(key);
+    }
+}
+
+/// Drops what says nothing: false, null, blank, empty.
+fn strip(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, value| {
+                strip(value);
+                !matches!(value, Value::Null | Value::Bool(false))
+                    && value.as_str() != Some("")
+                    && !value.as_array().is_some_and(Vec::is_empty)
+            });
+        }
+        Value::Array(items) => items.iter_mut().for_each(strip),
+        _ => {}
+    }
 }
 
 impl Planner<'_> {
@@ -97,7 +196,7 @@ impl Planner<'_> {
                 (Some(_), Hold::Linked) => FoundBy::Link,
                 (Some(_), _) => FoundBy::Rule,
             },
-            correlate: self.correlate_tried(ix),
+            correlate: self.correlate_tried(plan, ix),
             manager: self.manager_tried(ix),
             observed: verdict.account().and_then(|account| self.observed(account)).map(|id| self.manager(id)),
             desired: verdict.manager().map(|manager| self.account(manager)),
@@ -105,9 +204,12 @@ impl Planner<'_> {
         }
     }
 
-    fn correlate_tried(&self, ix: PersonIx) -> Vec<CorrelateTried> {
+    fn correlate_tried(&self, plan: &Plan, ix: PersonIx) -> Vec<CorrelateTried> {
         let person = self.input.people.get(ix);
         let mut open = self.seats[ix.0 as usize].hold != Hold::Linked;
+        if !open && plan.verdict(ix).reason == Reason::Agreed {
+            return Vec::new();
+        }
         let tried = self.input.policy.correlate.iter().map(|rule| {
             let value = evaluate(rule, self.input.people, person).into_owned();
             let hits = (!value.is_empty()).then(|| self.accounts.hits(rule.entra, &value));
@@ -116,7 +218,7 @@ impl Planner<'_> {
             open &= !decided;
             CorrelateTried { okta: rule.okta.to_string(), entra: rule.entra, value, found, more, decided }
         });
-        tried.collect()
+        to_the_deciding(tried, |tried| tried.decided)
     }
 
     fn manager_tried(&self, ix: PersonIx) -> Vec<ManagerTried> {
@@ -130,7 +232,7 @@ impl Planner<'_> {
             let (attribute, value) = (rule.attribute.clone(), value.to_owned());
             ManagerTried { attribute, is: rule.is, value, placeholder, found, more, decided }
         });
-        tried.collect()
+        to_the_deciding(tried, |tried| tried.decided)
     }
 
     /// Whom a value means: accounts for the kinds that go straight to Entra, else people, those looked up among them.
@@ -154,6 +256,12 @@ impl Planner<'_> {
         let listed = self.input.accounts.find(id).map(|ix| self.account(ix));
         listed.unwrap_or_else(|| Named { id: id.to_string(), name: String::new() })
     }
+}
+
+/// All up to and with the one that decided; what stands behind it was not tried.
+fn to_the_deciding<T>(tried: impl Iterator<Item = T>, decided: impl Fn(&T) -> bool) -> Vec<T> {
+    let mut open = true;
+    tried.take_while(|tried| std::mem::replace(&mut open, !decided(tried))).collect()
 }
 
 fn person_named(people: &People, ix: PersonIx) -> Named {

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use crate::domain::decision::{Kinds, Reason};
 use crate::domain::identity::PersonStatus;
 use crate::reconcile::brake::Brake;
+use crate::reconcile::evidence::Evidence;
 use crate::reconcile::graph::Chains;
 use crate::reconcile::known::{OwnWrite, Park};
 use crate::reconcile::plan::Scope;
@@ -173,6 +174,18 @@ proptest! {
         prop_assert!(no_new_cycle(&before, &on_cycles(&org)));
         let tally = &plan.tally;
         prop_assert_eq!(tally.reasons.values().sum::<u64>() + tally.planned.total(), tally.people);
+    }
+
+    #[test]
+    fn stored_evidence_is_the_whole_evidence(org in orgs()) {
+        let all: Vec<Evidence> = org.with(|planner, plan, sides| {
+            sides.people.iter().map(|(ix, _)| planner.evidence(&plan, ix)).collect()
+        });
+        for evidence in all {
+            let Evidence { person, account, reason, .. } = evidence.clone();
+            let back = Evidence::restored(&evidence.stored(), &person, account.as_ref(), reason).unwrap();
+            prop_assert_eq!(back, evidence);
+        }
     }
 
     #[test]

@@ -84,9 +84,7 @@ fn decision<'a>(
         account: account.map(|account| account.id()),
         reason: verdict.reason,
         digest: plan.digest(ix),
-        evidence: move || {
-            serde_json::to_string(&planner.evidence(plan, ix)).expect("evidence is texts, lists and words")
-        },
+        evidence: move || planner.evidence(plan, ix).stored(),
     }
 }
 
