@@ -1,7 +1,7 @@
 //! A finished run on standard output.
 //!
 //! JSON: the run's `run`, `job`, `kind`, `trigger`, `started`, `took` (seconds), `outcome`, `reason`, `message`, `hint`,
-//! `unresolved` and `details` (`managers` with `tally`, `plan`, `changes`, `notes`; `licenses` with `products`;
+//! `unresolved` and `details` (`managers` with `tally`, `plan`, `changes` (the first 10,000), `more_changes`, `notes`; `licenses` with `products`;
 //! `keepalive`, a list of replies). CSV: a row a change, product or reply.
 
 use std::fmt::Write as _;
@@ -54,8 +54,8 @@ fn lines(table: &Table) -> String {
 
 /// What a managers run adds below its changes: those not shown, the reasons, the notes.
 fn more(text: &mut String, report: &Report, managers: &ManagersDetails) {
-    if managers.changes.len() > SHOWN {
-        let hidden = managers.changes.len() - SHOWN;
+    let hidden = managers.changes.len().saturating_sub(SHOWN) as u64 + managers.more_changes;
+    if hidden > 0 {
         let _ = writeln!(text, "… and {hidden} more: graphkeeper history show {}", report.run);
     }
     if !managers.tally.reasons.is_empty() {

@@ -40,16 +40,16 @@ pub struct PlannedChange {
     pub held: bool,
 }
 
-/// A plan to be stored.
+/// A plan to be stored. Its changes may be made on the way: the plan of a first adoption is as large as the company.
 #[derive(Clone, Debug)]
-pub struct StoredPlan {
+pub struct StoredPlan<C = Vec<PlannedChange>> {
     pub id: PlanId,
     pub job: String,
     pub run: RunId,
     pub created_at: Timestamp,
     pub policy_fingerprint: String,
     pub origin: PlanOrigin,
-    pub changes: Vec<PlannedChange>,
+    pub changes: C,
 }
 
 /// A plan as it is listed.
@@ -157,7 +157,10 @@ const KEPT_SUPERSEDED: i64 = 10;
 impl History {
     /// Stores a plan; plans of the job that waited until now are superseded by it. A plan whose id is known already is
     /// seen again: its changes stay, and it waits again should it have been superseded or approved.
-    pub async fn store_plan(&self, plan: &StoredPlan) -> Result<(), HistoryError> {
+    pub async fn store_plan<C>(&self, plan: &StoredPlan<C>) -> Result<(), HistoryError>
+    where
+        C: IntoIterator<Item = PlannedChange, IntoIter: Send> + Clone + Send + Sync,
+    {
         let (id, run, origin, at) = (plan.id.as_str(), plan.run.as_str(), plan.origin.as_str(), stamp(plan.created_at));
         let mut tx = self.begin().await?;
         let known = sqlx::query_scalar!(r#"select count(*) as "count!: i64" from plan where id = ?"#, id)
@@ -325,7 +328,10 @@ impl History {
 }
 
 /// Whether the brake holds other kinds of a known plan than it did. It holds whole kinds, so counts tell.
-async fn held_differs(tx: &mut Write<'_>, plan: &StoredPlan) -> Result<bool, HistoryError> {
+async fn held_differs<C>(tx: &mut Write<'_>, plan: &StoredPlan<C>) -> Result<bool, HistoryError>
+where
+    C: IntoIterator<Item = PlannedChange> + Clone + Sync,
+{
     let id = plan.id.as_str();
     let stored = sqlx::query!(
         r#"select kind as "kind!", count(*) as "count!: i64" from plan_change where plan = ? and held = 1 group by kind"#,
@@ -334,36 +340,25 @@ async fn held_differs(tx: &mut Write<'_>, plan: &StoredPlan) -> Result<bool, His
     .fetch_all(&mut **tx)
     .await?;
     let mut counts: HashMap<&str, i64> = HashMap::new();
-    for change in plan.changes.iter().filter(|change| change.held) {
+    for change in plan.changes.clone().into_iter().filter(|change| change.held) {
         *counts.entry(change.kind.as_str()).or_default() += 1;
     }
     Ok(counts.len() != stored.len() || stored.iter().any(|row| counts.get(row.kind.as_str()) != Some(&row.count)))
 }
 
-async fn write_changes(tx: &mut Write<'_>, plan: &StoredPlan) -> Result<(), HistoryError> {
+async fn write_changes<C>(tx: &mut Write<'_>, plan: &StoredPlan<C>) -> Result<(), HistoryError>
+where
+    C: IntoIterator<Item = PlannedChange, IntoIter: Send> + Clone + Sync,
+{
     let id = plan.id.as_str();
     sqlx::query!("delete from plan_change where plan = ?", id).execute(&mut **tx).await?;
-    let mut place: usize = 0;
-    for chunk in plan.changes.chunks(CHUNK) {
-        let rows: Vec<serde_json::Value> = chunk
-            .iter()
-            .map(|change| {
-                place += 1;
-                serde_json::json!([
-                    place,
-                    change.person.as_str(),
-                    change.login,
-                    change.account.to_string(),
-                    change.upn,
-                    change.kind,
-                    account_text(change.from),
-                    change.from_label,
-                    account_text(change.to),
-                    change.to_label,
-                    i32::from(change.held),
-                ])
-            })
-            .collect();
+    let mut changes = (1..).zip(plan.changes.clone());
+    loop {
+        let rows: Vec<serde_json::Value> =
+            changes.by_ref().take(CHUNK).map(|(place, change)| row(place, &change)).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
         let rows = serde_json::Value::from(rows).to_string();
         sqlx::query!(
             "insert into plan_change (plan, place, person, login, account, upn, kind, from_account, from_label, to_account,
@@ -377,7 +372,22 @@ async fn write_changes(tx: &mut Write<'_>, plan: &StoredPlan) -> Result<(), Hist
         .execute(&mut **tx)
         .await?;
     }
-    Ok(())
+}
+
+fn row(place: u64, change: &PlannedChange) -> serde_json::Value {
+    serde_json::json!([
+        place,
+        change.person.as_str(),
+        change.login,
+        change.account.to_string(),
+        change.upn,
+        change.kind,
+        account_text(change.from),
+        change.from_label,
+        account_text(change.to),
+        change.to_label,
+        i32::from(change.held),
+    ])
 }
 
 #[cfg(test)]

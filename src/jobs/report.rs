@@ -86,10 +86,18 @@ pub struct ManagersDetails {
     pub tally: Tally,
     /// The plan that was stored, when something waits for approval.
     pub plan: Option<PlanId>,
-    /// Every change of the plan and what became of it.
+    /// The changes of the plan and what became of them, at most [`ManagersDetails::LISTED`].
     pub changes: Vec<ChangeLine>,
+    /// How many changes there are beside these. All are in the history.
+    pub more_changes: u64,
     /// What is worth knowing beside the counts, a sentence each.
     pub notes: Vec<String>,
+}
+
+impl ManagersDetails {
+    /// So many changes are listed: the first adoption of a large company has more than anybody reads, and each takes
+    /// some hundred bytes for as long as the report lives.
+    pub const LISTED: usize = 10_000;
 }
 
 /// One change, for people.

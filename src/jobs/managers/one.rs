@@ -66,7 +66,7 @@ pub(super) async fn one(job: &Managers, name: &str, context: &Context) -> Result
         applied.broken.get_or_insert(error);
     }
     let outcomes = Outcomes { changes: &changes, fates: &applied.fates };
-    let finish = summary.applied(Done {
+    let finish = summary.applied(&Done {
         sides: &sides,
         tally,
         outcomes: &outcomes,

@@ -13,7 +13,7 @@ use crate::domain::directory::People;
 use crate::domain::identity::AccountId;
 use crate::domain::run::{Mode, PlanId};
 use crate::graph::{GraphError, ManagerState};
-use crate::history::plans::{PlanOrigin, StoredPlan};
+use crate::history::plans::PlanOrigin;
 use crate::history::source::SourceReading;
 use crate::jobs::error::JobError;
 use crate::jobs::managers::apply::{self, Applied};
@@ -22,7 +22,7 @@ use crate::jobs::managers::fate::Fate;
 use crate::jobs::managers::known::known;
 use crate::jobs::managers::lookup::look_up;
 use crate::jobs::managers::read::{Sides, read};
-use crate::jobs::managers::record::{self, Outcomes, planned_changes};
+use crate::jobs::managers::record::{self, Outcomes};
 use crate::jobs::managers::rules::Rules;
 use crate::jobs::managers::summary::{Done, Summary};
 use crate::jobs::managers::{Managers, stopped};
@@ -308,18 +308,9 @@ impl Pass<'_> {
         if changes.is_empty() {
             return Ok(None);
         }
-        let context = self.context;
-        let id = PlanId::from_digest(content_digest(&context.job, &self.sides.accounts, changes));
-        let plan = StoredPlan {
-            id: id.clone(),
-            job: context.job.clone(),
-            run: context.run.clone(),
-            created_at: context.now(),
-            policy_fingerprint: rules.to_text(),
-            origin,
-            changes: planned_changes(&self.sides, changes, held),
-        };
-        context.history.store_plan(&plan).await?;
+        let id = PlanId::from_digest(content_digest(&self.context.job, &self.sides.accounts, changes));
+        let about = (id.clone(), rules.to_text(), origin);
+        record::plan(self.context, &self.sides, about, changes, held).await?;
         Ok(Some(id))
     }
 
@@ -364,6 +355,6 @@ impl Pass<'_> {
             broken: applied.broken,
             stopped: self.context.stop.is_cancelled(),
         };
-        Ok(self.summary.applied(done))
+        Ok(self.summary.applied(&done))
     }
 }

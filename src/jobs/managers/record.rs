@@ -15,7 +15,7 @@ use crate::graph::error::Refusal;
 use crate::history::Found;
 use crate::history::decisions::{Decision, Pass};
 use crate::history::parked::ParkedPerson;
-use crate::history::plans::{LoadedPlan, PlannedChange, diff};
+use crate::history::plans::{LoadedPlan, PlanOrigin, PlannedChange, StoredPlan, diff};
 use crate::http::Method;
 use crate::jobs::error::JobError;
 use crate::jobs::managers::fate::Fate;
@@ -120,26 +120,45 @@ pub(super) fn relinked(people: &People, accounts: &Accounts, plan: &Plan) -> Vec
     plan.relinked.iter().map(|link| line(link.person, link.before, link.now)).collect()
 }
 
-/// Changes as a plan stores them.
-pub(super) fn planned_changes(sides: &Sides, changes: &[Change], held: &[Change]) -> Vec<PlannedChange> {
-    let held: HashSet<AccountIx> = held.iter().map(|change| change.account).collect();
-    let row = |change: &Change| {
-        let person = sides.people.get(change.person);
-        let account = sides.accounts.get(change.account);
-        PlannedChange {
-            person: PersonId::new(person.id()),
-            login: person.login().to_owned(),
-            account: account.id(),
-            upn: account.user_principal_name().to_owned(),
-            kind: change.kind,
-            from: change.from,
-            from_label: label(&sides.accounts, change.from).unwrap_or_default(),
-            to: change.to,
-            to_label: label(&sides.accounts, change.to).unwrap_or_default(),
-            held: held.contains(&change.account),
-        }
-    };
-    changes.iter().map(row).collect()
+/// Stores a plan, its changes made one by one on the way: texts of a whole company need not stand in memory.
+pub(super) fn plan<'a>(
+    context: &'a Context,
+    sides: &'a Sides,
+    (id, policy_fingerprint, origin): (PlanId, String, PlanOrigin),
+    changes: &'a [Change],
+    held: &'a [Change],
+) -> Recording<'a> {
+    Box::pin(async move {
+        let held: HashSet<AccountIx> = held.iter().map(|change| change.account).collect();
+        let changes = changes.iter().copied().map(|change| planned(sides, &change, held.contains(&change.account)));
+        let plan = StoredPlan {
+            id,
+            job: context.job.clone(),
+            run: context.run.clone(),
+            created_at: context.now(),
+            policy_fingerprint,
+            origin,
+            changes,
+        };
+        Ok(context.history.store_plan(&plan).await?)
+    })
+}
+
+fn planned(sides: &Sides, change: &Change, held: bool) -> PlannedChange {
+    let person = sides.people.get(change.person);
+    let account = sides.accounts.get(change.account);
+    PlannedChange {
+        person: PersonId::new(person.id()),
+        login: person.login().to_owned(),
+        account: account.id(),
+        upn: account.user_principal_name().to_owned(),
+        kind: change.kind,
+        from: change.from,
+        from_label: label(&sides.accounts, change.from).unwrap_or_default(),
+        to: change.to,
+        to_label: label(&sides.accounts, change.to).unwrap_or_default(),
+        held,
+    }
 }
 
 /// A stored plan that may still be approved.

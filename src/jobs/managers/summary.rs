@@ -48,8 +48,21 @@ impl Summary {
         self.notes.extend(notes);
     }
 
-    fn details(&mut self, tally: Tally, plan: Option<PlanId>, changes: Vec<ChangeLine>) -> Details {
-        Details::Managers(Box::new(ManagersDetails { tally, plan, changes, notes: std::mem::take(&mut self.notes) }))
+    /// `lines` are made only as far as they are listed.
+    fn details(
+        &mut self,
+        tally: Tally,
+        plan: Option<PlanId>,
+        mut lines: impl Iterator<Item = impl FnOnce() -> ChangeLine>,
+    ) -> Details {
+        let changes: Vec<ChangeLine> = lines.by_ref().take(ManagersDetails::LISTED).map(|line| line()).collect();
+        let more_changes = lines.count() as u64;
+        let notes = std::mem::take(&mut self.notes);
+        Details::Managers(Box::new(ManagersDetails { tally, plan, changes, more_changes, notes }))
+    }
+
+    fn no_changes(&mut self, tally: Tally) -> Details {
+        self.details(tally, None, std::iter::empty::<fn() -> ChangeLine>())
     }
 
     /// A listing was not believed.
@@ -72,7 +85,7 @@ impl Summary {
             message: format!("nothing was written, the reading is not believed: {}", named.join("; ")),
             hint,
             unresolved: None,
-            details: self.details(tally, None, Vec::new()),
+            details: self.no_changes(tally),
         }
     }
 
@@ -93,7 +106,7 @@ impl Summary {
         };
         let would_be_held: HashSet<AccountIx> = held.iter().map(|change| change.account).collect();
         let state = |change: &Change| if would_be_held.contains(&change.account) { "held" } else { "planned" };
-        let lines = changes.iter().map(|change| line(sides, change, state(change), None)).collect();
+        let lines = changes.iter().map(|change| || line(sides, change, state(change), None));
         let waits = rules_changed && id.is_some();
         Finish {
             outcome: if waits { Outcome::Held } else { Outcome::Planned },
@@ -119,14 +132,14 @@ impl Summary {
             reason: Some("source_incomplete".to_owned()),
             message: format!("nothing was restored of run {of}: the listing of accounts is not complete"),
             hint: Some("run it again in a few minutes".to_owned()),
-            details: self.details(Tally::default(), None, Vec::new()),
+            details: self.no_changes(Tally::default()),
             ..Finish::default()
         }
     }
 
     /// What an undo would restore.
     pub(super) fn undo_shown(&mut self, sides: &Sides, tally: &Tally, restore: &[Change], of: &RunId) -> Finish {
-        let lines = restore.iter().map(|change| line(sides, change, "planned", None)).collect();
+        let lines = restore.iter().map(|change| || line(sides, change, "planned", None));
         Finish {
             outcome: Outcome::Planned,
             message: format!("undo of run {of} would restore {} managers: {}", restore.len(), kinds(&tally.planned)),
@@ -137,9 +150,9 @@ impl Summary {
     }
 
     /// What was written, what was not, and why.
-    pub(super) fn applied(&mut self, done: Done<'_>) -> Finish {
-        let tally = counted(&done);
-        let outcome = outcome(&done);
+    pub(super) fn applied(&mut self, done: &Done<'_>) -> Finish {
+        let tally = counted(done);
+        let outcome = outcome(done);
         self.notes(done.holds.iter().map(ToString::to_string).collect());
         if done.stale > 0 {
             self.note(format!(
@@ -152,28 +165,28 @@ impl Summary {
             let _ = write!(message, "; held by the brake: {}", kinds(&tally.held));
         }
         let _ = write!(message, "; {}", left(&tally));
-        let waiting = waiting(&done);
+        let waiting = waiting(done);
         if waiting > 0 {
             let _ = write!(message, "; planned and not part of this: {waiting}");
         }
-        let failures = failures(&done);
+        let failures = failures(done);
         if !failures.is_empty() {
             let _ = write!(message, "; not written: {failures}");
         }
         if let Some(error) = &done.broken {
             let _ = write!(message, "; ended early: {}", chain(error));
         }
-        let reason = reason(&done, outcome);
-        let hint = hint(&done, outcome);
-        let unresolved = unresolved(&tally) + not_done(&done) + waiting;
-        let lines = lines(&done);
+        let reason = reason(done, outcome);
+        let hint = hint(done, outcome);
+        let unresolved = unresolved(&tally) + not_done(done) + waiting;
+        let lines = lines(done);
         Finish {
             outcome,
             reason,
             message,
             hint,
             unresolved: Some(unresolved),
-            details: self.details(tally, done.held_plan, lines),
+            details: self.details(tally, done.held_plan.clone(), lines),
         }
     }
 }
@@ -264,19 +277,19 @@ fn failures(done: &Done<'_>) -> String {
     counts.iter().map(|(word, count)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
 }
 
-fn lines(done: &Done<'_>) -> Vec<ChangeLine> {
-    let written = done.outcomes.iter().map(|(change, fate)| {
-        let note = match fate {
-            Fate::Refused { status, code, message, request_id } => {
-                let id = request_id.as_deref().unwrap_or("none");
-                Some(format!("{status} {code}: {message} (request-id {id})"))
-            }
-            _ => None,
-        };
-        line(done.sides, change, fate.word(), note)
-    });
-    let held = done.held.iter().map(|change| line(done.sides, change, "held", None));
-    written.chain(held).collect()
+fn lines<'a>(done: &'a Done<'_>) -> impl Iterator<Item = impl FnOnce() -> ChangeLine + 'a> {
+    let held = done.held.iter().map(|change| (change, None));
+    let all = done.outcomes.iter().map(|(change, fate)| (change, Some(fate))).chain(held);
+    all.map(move |(change, fate)| {
+        move || line(done.sides, change, fate.map_or("held", Fate::word), fate.and_then(note))
+    })
+}
+
+/// The vendor's code and message for a refusal.
+fn note(fate: &Fate) -> Option<String> {
+    let Fate::Refused { status, code, message, request_id } = fate else { return None };
+    let id = request_id.as_deref().unwrap_or("none");
+    Some(format!("{status} {code}: {message} (request-id {id})"))
 }
 
 fn line(sides: &Sides, change: &Change, state: &'static str, note: Option<String>) -> ChangeLine {
@@ -319,4 +332,31 @@ fn left(tally: &Tally) -> String {
     reasons.sort_by_key(|(reason, people)| (std::cmp::Reverse(**people), reason.as_str()));
     let named: Vec<String> = reasons.iter().map(|(reason, people)| format!("{people} {reason}")).collect();
     format!("left unresolved: {} ({})", unresolved(tally), named.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::decision::ChangeKind;
+
+    #[test]
+    fn no_more_changes_are_made_into_lines_than_are_listed() {
+        let line = |number: usize| {
+            assert!(number < ManagersDetails::LISTED, "nobody reads line {number}");
+            let login = number.to_string();
+            ChangeLine {
+                login,
+                account: String::new(),
+                kind: ChangeKind::Set,
+                from: None,
+                to: None,
+                state: "planned".into(),
+                note: None,
+            }
+        };
+        let lines = (0..ManagersDetails::LISTED + 3).map(|number| move || line(number));
+        let Details::Managers(details) = Summary::default().details(Tally::default(), None, lines) else { panic!() };
+        assert_eq!((details.changes.len(), details.more_changes), (ManagersDetails::LISTED, 3));
+        assert_eq!(details.changes[9].login, "9");
+    }
 }

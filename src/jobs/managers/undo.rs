@@ -59,7 +59,7 @@ pub(super) async fn undo(job: &Managers, of: &RunId, apply: bool, context: &Cont
     }
     let outcomes = Outcomes { changes: &restore, fates: &applied.fates };
     let_go(context, &sides, &outcomes, &parked_before).await?;
-    Ok(summary.applied(Done {
+    Ok(summary.applied(&Done {
         sides: &sides,
         tally,
         outcomes: &outcomes,
