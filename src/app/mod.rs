@@ -13,13 +13,14 @@ use tokio_util::sync::CancellationToken;
 use crate::app::clients::Clients;
 use crate::clock::Clock;
 use crate::config::secrets::SecretError;
-use crate::config::settings::Settings;
+use crate::config::settings::{JobSettings, Settings};
+use crate::domain::run::JobKind;
 use crate::history::History;
 use crate::history::error::HistoryError;
-use crate::jobs::Job;
 use crate::jobs::progress::Progress;
 use crate::jobs::report::Report;
 use crate::jobs::runner::{Order, Runner};
+use crate::jobs::{Job, Task};
 
 /// Why the program cannot be put together.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +33,8 @@ pub enum AppError {
     History { path: PathBuf, source: HistoryError },
     #[error("there is no job `{name}` in the configuration{}", suggestion(near.as_deref()))]
     NoJob { name: String, near: Option<String> },
+    #[error("`{name}` is a {kind} job: only managers jobs plan, and know people")]
+    Unfit { name: String, kind: JobKind },
     #[error("the configuration has no `{0}`")]
     Lacks(&'static str),
 }
@@ -49,6 +52,7 @@ impl AppError {
             Self::Secret { source, .. } => source.hint(),
             Self::History { source, .. } => source.hint().map(str::to_owned),
             Self::NoJob { .. } => Some("`graphkeeper jobs` lists them".to_owned()),
+            Self::Unfit { name, .. } => Some(format!("`graphkeeper run {name}` runs it")),
             Self::Lacks(_) => Some("`graphkeeper check` says what is missing".to_owned()),
         }
     }
@@ -58,7 +62,7 @@ impl AppError {
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Secret { .. } | Self::NoJob { .. } | Self::Lacks(_) => true,
+            Self::Secret { .. } | Self::NoJob { .. } | Self::Unfit { .. } | Self::Lacks(_) => true,
             Self::History { source, .. } => source.is_lasting(),
             Self::State { .. } => false,
         }
@@ -180,9 +184,23 @@ impl App {
     }
 }
 
+/// Refuses what a job cannot do, before it becomes a run that failed.
+pub fn fits(settings: &Settings, job: &str, task: &Task) -> Result<(), AppError> {
+    let found = known(settings, job)?;
+    if *task == Task::Run || found.kind() == JobKind::Managers {
+        return Ok(());
+    }
+    Err(AppError::Unfit { name: job.to_owned(), kind: found.kind() })
+}
+
+/// The job of this name in the configuration.
+pub fn known<'a>(settings: &'a Settings, job: &str) -> Result<&'a JobSettings, AppError> {
+    settings.jobs.get(job).ok_or_else(|| no_job(settings, job))
+}
+
 /// There is no such job; names the nearest.
 #[must_use]
-pub fn no_job(settings: &Settings, name: &str) -> AppError {
+fn no_job(settings: &Settings, name: &str) -> AppError {
     let near = settings.jobs.keys().map(|job| (strsim::jaro_winkler(job, name), job));
     let near = near.filter(|(likeness, _)| *likeness > 0.7).max_by(|a, b| a.0.total_cmp(&b.0));
     AppError::NoJob { name: name.to_owned(), near: near.map(|(_, job)| job.clone()) }

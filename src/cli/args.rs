@@ -99,7 +99,7 @@ pub enum Command {
     Run(Run),
     /// Show what a job would change, and store that as a plan to approve
     #[command(after_help = "Example:\n  graphkeeper plan managers")]
-    Plan(PlanArgs),
+    Plan(JobName),
     /// Carry out a stored or held plan, as far as it still holds
     #[command(after_help = "Example:\n  graphkeeper approve p3kq8w2zd --max-age \"2 hours\"")]
     Approve(Approve),
@@ -116,6 +116,12 @@ pub enum Command {
     /// Take a run's smaller counts as the new normal, when people really left
     #[command(after_help = "Example:\n  graphkeeper accept-source 7f3k")]
     AcceptSource(AcceptSource),
+    /// Record a job's moments and do not run them, until it is resumed; `run` still runs it
+    #[command(after_help = "Example:\n  graphkeeper pause managers")]
+    Pause(JobName),
+    /// Let a paused job go on with its next moment
+    #[command(after_help = "Example:\n  graphkeeper resume managers")]
+    Resume(JobName),
     /// Tell from the history why a person's manager is as it is
     #[command(after_help = "Example:\n  graphkeeper explain ana@example.com")]
     Explain(Explain),
@@ -204,13 +210,6 @@ pub struct Run {
 }
 
 #[derive(Clone, Debug, Args)]
-pub struct PlanArgs {
-    /// The job's name in the configuration
-    #[arg(value_name = "JOB")]
-    pub job: String,
-}
-
-#[derive(Clone, Debug, Args)]
 pub struct Approve {
     /// The plan's id, or the beginning of it
     #[arg(value_name = "PLAN")]
@@ -249,6 +248,13 @@ pub struct AcceptSource {
     /// The run's id, or the beginning of it
     #[arg(value_name = "RUN")]
     pub run: String,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct JobName {
+    /// The job's name in the configuration
+    #[arg(value_name = "JOB")]
+    pub job: String,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -3,24 +3,28 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
 use crate::app::App;
 use crate::app::live::{Live, Reload};
 use crate::cli::args::Global;
 use crate::cli::failure::Failure;
-use crate::cli::{caller, exit, work};
+use crate::cli::{caller, carrier, exit, work};
 use crate::clock::SystemClock;
 use crate::config;
 use crate::config::watch::Watch;
-use crate::daemon::{self, Ended, Entry, ExitReason, Firing, Hooks, Reloaded};
+use crate::control::{self, Counter, Socket};
+use crate::daemon::{self, Desk, Ended, Entry, ExitReason, Firing, Hooks, Reloaded};
 use crate::domain::moment::{Disposition, Moment, Past};
 use crate::domain::run::{Outcome, Trigger};
 use crate::history::volume;
 use crate::jobs::Task;
 use crate::jobs::error::chain;
-use crate::jobs::lock::{Holder, JobLock, LockError};
+use crate::jobs::lock::{self, Holder, JobLock, LockError};
 use crate::jobs::progress::Progress;
 use crate::jobs::runner::Order;
-use tracing::{error, warn};
 
 /// Runs the configured jobs on their schedules until the service is stopped.
 pub(super) async fn run(global: &Global) -> Result<u8, Failure> {
@@ -29,6 +33,7 @@ pub(super) async fn run(global: &Global) -> Result<u8, Failure> {
     if let Some(concern) = volume::concern(&settings.state_directory) {
         warn!("{concern}");
     }
+    carrier::own(&settings.state_directory)?;
     let app = App::open(settings, &config::environment(), Arc::new(SystemClock)).await?;
     let _alone = alone(&app)?;
     serve(app, &global.config, signals).await
@@ -36,9 +41,9 @@ pub(super) async fn run(global: &Global) -> Result<u8, Failure> {
 
 /// One service per state directory: a second one would fire every moment again.
 fn alone(app: &App) -> Result<JobLock, Failure> {
-    let holder = Holder { pid: std::process::id(), caller: caller::name(), run: "none".to_owned() };
-    // No job has a dot in its name.
-    JobLock::take(&app.settings.state_directory, "service.daemon", &holder).map_err(|error| match error {
+    let (pid, since) = (std::process::id(), Some(app.clock.now()));
+    let holder = Holder { pid, caller: caller::name(), run: "none".to_owned(), since };
+    JobLock::take(&app.settings.state_directory, lock::SERVICE, &holder).map_err(|error| match error {
         LockError::Held { holder, .. } => {
             let who = holder.map_or_else(|| "another process".to_owned(), |holder| format!("process {}", holder.pid));
             let state = app.settings.state_directory.display();
@@ -58,7 +63,12 @@ pub(super) async fn serve(
     let (ledger, clock) = (app.clone(), Arc::clone(&app.clock));
     let live = Arc::new(Live::new(app, file.to_owned(), config::environment()));
     let (desk, end) = daemon::desk();
-    let watch = Watch::start(file.to_owned(), move || desk.reload()).map_err(anyhow::Error::from)?;
+    for (job, pause) in live.current().history.pauses().await? {
+        desk.pause(job, Some(format!("paused by {}", pause.by)));
+    }
+    let asked = desk.clone();
+    let watch = Watch::start(file.to_owned(), move || asked.reload()).map_err(anyhow::Error::from)?;
+    let control = listen(&live, desk);
     let (runner, leaving, watch) = (Arc::clone(&live), Arc::clone(&live), Arc::new(watch));
     let hooks = Hooks {
         run: move |firing| fire(runner.current(), firing),
@@ -66,9 +76,27 @@ pub(super) async fn serve(
         reload: move || reload(Arc::clone(&live), Arc::clone(&watch)),
     };
     let reason = daemon::serve(entries, hooks, clock, signals, end).await.map_err(anyhow::Error::from)?;
+    if let Some((leave, control)) = control {
+        leave.cancel();
+        // Bounded by itself.
+        let _ = control.await;
+    }
     leaving.current().leave().await;
     tracing::info!("the service leaves: {reason}");
     Ok(if reason == ExitReason::Drained { exit::SUCCEEDED } else { exit::FAILED })
+}
+
+/// Listens on the control socket. Schedules matter more: a service that cannot listen says so and serves.
+fn listen(live: &Arc<Live>, desk: Desk) -> Option<(CancellationToken, JoinHandle<()>)> {
+    let socket = Socket::open(&live.current().settings.control.socket)
+        .inspect_err(|problem| {
+            error!(error = problem as &dyn std::error::Error, "commands cannot be taken; jobs run on their schedules");
+        })
+        .ok()?;
+    let live = Arc::clone(live);
+    let leave = CancellationToken::new();
+    let served = control::serve(socket, Counter::new(move || live.current(), desk), leave.clone());
+    Some((leave, tokio::spawn(served)))
 }
 
 /// Reads the configuration again.

@@ -9,9 +9,11 @@ use crate::cli::failure::Failure;
 use crate::cli::{exit, render};
 use crate::config;
 use crate::config::settings::Settings;
+use crate::control::carry::{self, LIST_RUNS};
+use crate::control::refusal::one;
 use crate::domain::run::RunId;
+use crate::history::History;
 use crate::history::error::HistoryError;
-use crate::history::{Found, History};
 
 /// How a reading command sees the world.
 #[derive(Debug)]
@@ -52,21 +54,15 @@ impl Desk {
 
     /// The run whose id begins so.
     pub(super) async fn run(&self, prefix: &str) -> Result<RunId, Failure> {
-        one(self.history()?.resolve_run_prefix(prefix).await?, "run", prefix, LIST_RUNS)
+        Ok(one(self.history()?.resolve_run_prefix(prefix).await?, "run", prefix, LIST_RUNS)?)
     }
 
     /// Okta's id of the person named so, as far as a decision about them is remembered; else the name itself.
     pub(super) async fn person(&self, name: &str) -> Result<String, Failure> {
         let Some(history) = &self.history else { return Ok(name.to_owned()) };
-        match history.decisions_of_user(name).await? {
-            Found::One(past) => Ok(past.first().map_or_else(|| name.to_owned(), |one| one.person.as_str().to_owned())),
-            Found::Nothing => Ok(name.to_owned()),
-            Found::Several(candidates) => Err(several("person", name, &candidates)),
-        }
+        Ok(carry::person(history, name).await?)
     }
 }
-
-pub(super) const LIST_RUNS: &str = "`graphkeeper history` lists the runs";
 
 /// There is no history yet.
 fn nothing_ran() -> Failure {
@@ -79,44 +75,9 @@ fn is_absent(error: &AppError) -> bool {
     matches!(**source, HistoryError::Absent)
 }
 
-/// The one that a name led to; otherwise why not, with the nearest way out.
-pub(super) fn one<T>(found: Found<T>, what: &str, name: &str, hint: &str) -> Result<T, Failure> {
-    match found {
-        Found::One(found) => Ok(found),
-        Found::Several(candidates) => Err(several(what, name, &candidates)),
-        Found::Nothing => {
-            let message = format!("there is no {what} `{name}` in the history");
-            Err(Failure::new(exit::FAILED, message, Some(hint.to_owned())))
-        }
-    }
-}
-
-/// A name fits more than one thing.
-pub(super) fn several(what: &str, name: &str, candidates: &[String]) -> Failure {
-    // The history names ten at most.
-    let more = if candidates.len() < 10 { "" } else { " …" };
-    let message = format!("`{name}` fits more than one {what}: {}{more}", candidates.join(", "));
-    Failure::new(exit::USAGE, message, Some("write it out further".to_owned()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_that_leads_nowhere_or_to_several_is_told_from_a_fault() {
-        let found = |found: Found<u8>| one(found, "run", "7f", LIST_RUNS);
-        assert_eq!(found(Found::One(3)).unwrap(), 3);
-        let nothing = found(Found::Nothing).unwrap_err();
-        assert_eq!(nothing.code, exit::FAILED);
-        assert_eq!(
-            nothing.text(),
-            "error: there is no run `7f` in the history\nhint: `graphkeeper history` lists the runs"
-        );
-        let several = found(Found::Several(vec!["7f3k".to_owned(), "7f9q".to_owned()])).unwrap_err();
-        assert_eq!(several.code, exit::USAGE);
-        assert!(several.text().starts_with("error: `7f` fits more than one run: 7f3k, 7f9q\n"));
-    }
 
     fn at_desk(configuration: &std::path::Path) -> Global {
         Global {

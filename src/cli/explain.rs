@@ -7,12 +7,13 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::cli::args::{self, Global};
-use crate::cli::desk::{Desk, several};
+use crate::cli::desk::Desk;
 use crate::cli::exit;
 use crate::cli::failure::Failure;
 use crate::cli::history::changes::{self, Shown};
 use crate::cli::page::{Page, section};
 use crate::cli::render::{Cell, Table, local, relative};
+use crate::control::refusal::Refusal;
 use crate::history::changes::{Change, ChangeFilter};
 use crate::history::decisions::PastDecision;
 use crate::history::parked::ParkedPerson;
@@ -49,7 +50,9 @@ struct Told {
 async fn read(history: &History, name: &str) -> Result<Told, Failure> {
     let decisions = match history.decisions_of_user(name).await? {
         Found::One(decisions) => decisions,
-        Found::Several(candidates) => return Err(several("person", name, &candidates)),
+        Found::Several(candidates) => {
+            return Err(Refusal::Several { what: "person", name: name.to_owned(), candidates }.into());
+        }
         Found::Nothing => return Err(unknown(name)),
     };
     let Some(person) = decisions.first().map(|one| one.person.clone()) else { return Err(unknown(name)) };

@@ -4,6 +4,8 @@ use crate::app::AppError;
 use crate::cli::exit;
 use crate::cli::render::error_chain;
 use crate::config::problem::Problems;
+use crate::control::client::ClientError;
+use crate::control::refusal::Refusal;
 use crate::history::error::HistoryError;
 
 /// A command's failure, ready to be told.
@@ -42,19 +44,35 @@ impl From<Problems> for Failure {
     }
 }
 
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let code = if refusal.is_usage() { exit::USAGE } else { exit::FAILED };
+        let hint = refusal.hint();
+        Self { error: refusal.into(), code, hint }
+    }
+}
+
 impl From<AppError> for Failure {
     fn from(error: AppError) -> Self {
-        let code = if error.is_configuration() { exit::USAGE } else { exit::FAILED };
-        let hint = error.hint();
-        Self { error: error.into(), code, hint }
+        Refusal::from(error).into()
     }
 }
 
 impl From<HistoryError> for Failure {
     fn from(error: HistoryError) -> Self {
-        let code = if error.is_lasting() { exit::USAGE } else { exit::FAILED };
-        let hint = error.hint().map(str::to_owned);
-        Self { error: error.into(), code, hint }
+        Refusal::from(error).into()
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Refused(refusal) => refusal.into(),
+            error => {
+                let hint = error.hint();
+                Self { error: error.into(), code: exit::FAILED, hint }
+            }
+        }
     }
 }
 

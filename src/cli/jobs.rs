@@ -1,6 +1,6 @@
 //! `jobs`: every configured job with its next run, its last outcome, and what waits for somebody.
 
-use std::os::unix::fs::MetadataExt as _;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -13,12 +13,17 @@ use crate::cli::exit;
 use crate::cli::failure::Failure;
 use crate::cli::history::outcome;
 use crate::cli::render::{self, Cell, Table, local, relative};
-use crate::config::settings::{JobSettings, Work};
+use crate::config::settings::{JobSettings, Settings, Work};
+use crate::control::client::Client;
+use crate::control::wire::About;
 use crate::daemon::Entry;
 use crate::domain::moment::Past;
 use crate::domain::run::{Mode, PlanId};
 use crate::history::History;
+use crate::history::jobs::Pause;
 use crate::history::runs::{Run, RunFilter};
+use crate::jobs::error::chain;
+use crate::jobs::lock::{self, SERVICE};
 use crate::schedule::{CatchUp, Schedule};
 
 /// How many open plans of a job are named.
@@ -26,23 +31,80 @@ const PLANS: u32 = 10;
 
 /// Prints the jobs, by name.
 ///
-/// JSON: a list of `{job, kind, mode, schedule, timezone, next, last_run, last_outcome, last_started, last_ended,
-/// last_message, plans, parked, running}`. `mode` is null but for managers; `schedule` is null for a job that is run by hand
-/// only, else the text as configured; `next` is when the daemon will run it; `plans` are the ids of those that wait for approval;
+/// JSON: a list of `{job, kind, mode, schedule, timezone, next, paused, service, last_run, last_outcome, last_started,
+/// last_ended, last_message, plans, parked, running}`. `mode` is null but for managers; `schedule` is null for a job that is run by hand
+/// only, else the text as configured; `next` is when the service will run it, if it runs then, and null when paused; `paused` is null or `{since, by}`;
+/// `service` is `running`, `none` or `unknown`, the same for all; `plans` are the ids of those that wait for approval;
 /// `parked` counts people left alone; `running` is null or `{run, since, caller, pid, host, alive}`, where `alive` is false
 /// when the process is known to be gone.
 pub(super) async fn run(global: &Global, now: Timestamp) -> Result<u8, Failure> {
     let desk = Desk::open(global, now).await?;
+    let service = Service::find(&desk.settings).await;
+    if let Some(note) = service.note(desk.zone()) {
+        render::say(&note);
+    }
+    let mut pauses = match &desk.history {
+        Some(history) => history.pauses().await?,
+        None => BTreeMap::new(),
+    };
     let mut table = empty();
     for job in desk.settings.jobs.values() {
-        let state = match &desk.history {
+        let mut state = match &desk.history {
             Some(history) => state(history, job, &desk.settings.state_directory).await?,
             None => State::default(),
         };
-        table.push(row(job, &state, desk.zone(), now));
+        state.paused = pauses.remove(&job.name);
+        table.push(row(job, &state, &service, desk.zone(), now));
     }
     render::print(&table, desk.format)?;
     Ok(exit::SUCCEEDED)
+}
+
+/// What runs the jobs on their schedules.
+#[derive(Debug)]
+enum Service {
+    Running(About),
+    None,
+    /// It cannot be asked, and why.
+    Unknown(String),
+}
+
+impl Service {
+    async fn find(settings: &Settings) -> Self {
+        match Client::reach(&settings.control.socket, &settings.state_directory).await {
+            Ok(Some(client)) => Self::Running(client.about),
+            Ok(None) if lock::is_held(&settings.state_directory, SERVICE) == Some(true) => {
+                let socket = settings.control.socket.display();
+                Self::Unknown(format!("a service is running, but does not listen on {socket}"))
+            }
+            Ok(None) => Self::None,
+            Err(error) => Self::Unknown(format!("whether a service is running cannot be told: {}", chain(&error))),
+        }
+    }
+
+    const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Running(_) => "running",
+            Self::None => "none",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+
+    /// What is worth knowing of it beside the table.
+    fn note(&self, zone: &TimeZone) -> Option<String> {
+        match self {
+            Self::Running(About { refused: Some(refused), .. }) => Some(format!(
+                "the service goes on with the configuration that it had before {}; the file as it is now is not used: {}",
+                local(refused.since, zone),
+                refused.problem
+            )),
+            Self::Running(About { unwritten: rows @ 1.., .. }) => {
+                Some(format!("{rows} scheduled moments wait to be recorded: the service cannot write the history"))
+            }
+            Self::Running(_) | Self::None => None,
+            Self::Unknown(why) => Some(why.clone()),
+        }
+    }
 }
 
 /// What the history knows of a job.
@@ -50,9 +112,10 @@ pub(super) async fn run(global: &Global, now: Timestamp) -> Result<u8, Failure> 
 struct State {
     /// The last scheduled moment.
     last_moment: Option<Timestamp>,
-    /// The newest run that ended.
+    /// The newest ended run that was no plan, approval or undoing.
     last: Option<Run>,
     running: Option<Running>,
+    paused: Option<Pause>,
     plans: Vec<PlanId>,
     parked: usize,
 }
@@ -68,34 +131,20 @@ struct Running {
 async fn state(history: &History, job: &JobSettings, directory: &Path) -> Result<State, Failure> {
     let name = Some(job.name.clone());
     // At most one is open, and it is the newest.
-    let filter = RunFilter { job: name, limit: Some(2), ..RunFilter::default() };
-    let (open, ended): (Vec<Run>, Vec<Run>) =
-        history.list_runs(&filter).await?.into_iter().partition(|run| run.outcome.is_none());
-    let running = open.into_iter().next().map(|run| {
-        let alive = is_locked(&directory.join("locks").join(format!("{}.lock", job.name)));
+    let filter = RunFilter { job: name, limit: Some(1), ..RunFilter::default() };
+    let newest = history.list_runs(&filter).await?.into_iter().next();
+    let running = newest.filter(|run| run.outcome.is_none()).map(|run| {
+        let alive = lock::is_held(directory, &job.name);
         Running { run, alive }
     });
     Ok(State {
         last_moment: history.last_moment(&job.name).await?.map(|moment| moment.planned_at),
-        last: ended.into_iter().next(),
+        last: history.last_run_proper(&job.name).await?,
         running,
+        paused: None,
         plans: history.list_plans(Some(&job.name), true, PLANS).await?.into_iter().map(|plan| plan.id).collect(),
         parked: history.list_parked(Some(&job.name)).await?.len(),
     })
-}
-
-/// Whether somebody on this machine holds the kernel's lock on a file, by the kernel's own list: trying the lock would
-/// take it from a run that begins at this very moment. `None` where the list is not to be had.
-fn is_locked(file: &Path) -> Option<bool> {
-    let locks = std::fs::read_to_string("/proc/locks").ok()?;
-    let inode = file.metadata().ok()?.ino();
-    Some(lists_inode(&locks, inode))
-}
-
-/// Whether `/proc/locks` names a lock on this inode. Source: `man 5 proc_locks`; the sixth field is `major:minor:inode`.
-fn lists_inode(locks: &str, inode: u64) -> bool {
-    let inode_of = |line: &str| line.split_whitespace().nth(5)?.rsplit(':').next()?.parse::<u64>().ok();
-    locks.lines().filter_map(inode_of).any(|listed| listed == inode)
 }
 
 fn empty() -> Table {
@@ -106,6 +155,8 @@ fn empty() -> Table {
         ("schedule", "Schedule"),
         ("timezone", ""),
         ("next", "Next run"),
+        ("paused", ""),
+        ("service", ""),
         ("last_run", ""),
         ("last_outcome", "Last outcome"),
         ("last_started", ""),
@@ -118,7 +169,7 @@ fn empty() -> Table {
     Table::new(&columns, "the configuration has no jobs")
 }
 
-fn row(job: &JobSettings, state: &State, zone: &TimeZone, now: Timestamp) -> Vec<Cell> {
+fn row(job: &JobSettings, state: &State, service: &Service, zone: &TimeZone, now: Timestamp) -> Vec<Cell> {
     let last = state.last.as_ref();
     let plans: Vec<&str> = state.plans.iter().map(PlanId::as_str).collect();
     vec![
@@ -127,9 +178,11 @@ fn row(job: &JobSettings, state: &State, zone: &TimeZone, now: Timestamp) -> Vec
         Cell::optional(mode(job), |mode| Cell::text(mode.as_str())),
         schedule(job),
         Cell::text(&job.zone.name),
-        Cell::optional(next(job, state.last_moment, now), |next| {
-            Cell::new(next.to_string(), format!("{} ({})", relative(next, now), local(next, zone)))
+        next_cell(job, state, service, zone, now),
+        Cell::optional(state.paused.as_ref(), |pause| {
+            Cell::new(json!({ "since": pause.at.to_string(), "by": pause.by }), String::new())
         }),
+        Cell::text(service.as_str()),
         Cell::optional(last, |run| Cell::text(run.id.as_str())),
         last.map_or_else(|| Cell::new(Value::Null, "never ran"), |run| last_outcome(run, now)),
         Cell::optional(last, |run| Cell::moment(run.started_at, zone)),
@@ -153,6 +206,16 @@ fn schedule(job: &JobSettings) -> Cell {
         Some(schedule) => Cell::new(schedule.as_str(), Schedule::describe(schedule)),
         None => Cell::new(Value::Null, "by hand only"),
     }
+}
+
+fn next_cell(job: &JobSettings, state: &State, service: &Service, zone: &TimeZone, now: Timestamp) -> Cell {
+    if let Some(pause) = &state.paused {
+        return Cell::new(Value::Null, format!("paused {} by {}", relative(pause.at, now), pause.by));
+    }
+    let idle = if matches!(service, Service::None) { "; no service is running" } else { "" };
+    Cell::optional(next(job, state.last_moment, now), |next| {
+        Cell::new(next.to_string(), format!("{} ({}{idle})", relative(next, now), local(next, zone)))
+    })
 }
 
 /// When the daemon will fire the job next, its jitter included.
@@ -193,7 +256,7 @@ mod tests {
     use crate::cli::args::OutputFormat;
     use crate::cli::samples;
     use crate::config;
-    use crate::config::settings::Settings;
+    use crate::control::wire::Refused;
     use crate::domain::decision::Reason;
     use crate::domain::run::Trigger;
     use crate::history::testing::{Place, a_run, at};
@@ -231,12 +294,12 @@ kind = "licenses"
         let mut table = empty();
         for job in settings.jobs.values() {
             let state = state(history, job, Path::new("/nowhere")).await.unwrap();
-            table.push(row(job, &state, &settings.zone.tz, at(660)));
+            table.push(row(job, &state, &Service::None, &settings.zone.tz, at(660)));
         }
         insta::assert_snapshot!(samples::written(&table, OutputFormat::Table), @r"
-        Job       Kind      Mode  Schedule      Next run                               Last outcome             To approve  Left alone  Now
-        licenses  licenses        by hand only                                         never ran
-        managers  managers  plan  At 02:00      in 9 hours (2026-09-22 02:00:00 CEST)  partial, 10 minutes ago  paaaa1111   1           run bbbb0002, begun 60 seconds ago by daemon (process 7)
+        Job       Kind      Mode  Schedule      Next run                                                      Last outcome             To approve  Left alone  Now
+        licenses  licenses        by hand only                                                                never ran
+        managers  managers  plan  At 02:00      in 9 hours (2026-09-22 02:00:00 CEST; no service is running)  partial, 10 minutes ago  paaaa1111   1           run bbbb0002, begun 60 seconds ago by daemon (process 7)
         ");
         let json = table.to_json();
         assert_eq!((&json[0]["next"], &json[0]["last_outcome"]), (&Value::Null, &Value::Null));
@@ -246,12 +309,25 @@ kind = "licenses"
     }
 
     #[test]
-    fn a_lock_is_found_in_the_kernels_list() {
-        let locks =
-            "1: POSIX  ADVISORY  READ 5433 08:01:7864448 128 128\n2: FLOCK  ADVISORY  WRITE 2001 08:01:7864554 0 EOF\n";
-        assert!(lists_inode(locks, 7_864_554));
-        assert!(!lists_inode(locks, 786_455));
-        assert!(!lists_inode("", 1));
+    fn a_paused_job_has_no_next_run_and_a_refused_file_is_told() {
+        let settings = settings();
+        let paused = Some(Pause { at: at(0), by: "ana".to_owned() });
+        let refused = Refused { since: at(0), problem: "graphkeeper.toml:3:1: jobs: x".to_owned() };
+        let service = Service::Running(About {
+            pid: 7,
+            state_directory: "/var/lib/graphkeeper".into(),
+            unwritten: 0,
+            refused: Some(refused),
+        });
+        let state = State { paused, ..State::default() };
+        let mut table = empty();
+        table.push(row(&settings.jobs["managers"], &state, &service, &TimeZone::UTC, at(120)));
+        let (text, json) = (table.to_text(None), table.to_json());
+        assert!(text.contains("paused 2 minutes ago by ana"), "{text}");
+        assert_eq!((&json[0]["next"], &json[0]["service"]), (&Value::Null, &json!("running")));
+        assert_eq!(json[0]["paused"], json!({ "since": at(0).to_string(), "by": "ana" }));
+        insta::assert_snapshot!(service.note(&TimeZone::UTC).unwrap(), @"the service goes on with the configuration that it had before 2026-09-21 14:13:20 UTC; the file as it is now is not used: graphkeeper.toml:3:1: jobs: x");
+        assert_eq!(Service::None.note(&TimeZone::UTC), None);
     }
 
     #[test]

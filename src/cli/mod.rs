@@ -3,6 +3,7 @@
 mod accept_source;
 pub mod args;
 mod caller;
+mod carrier;
 mod check;
 mod daemon;
 #[cfg(feature = "sandbox")]
@@ -15,6 +16,7 @@ mod history;
 mod jobs;
 mod packaging;
 mod page;
+mod pause;
 mod release;
 pub mod render;
 mod report;
@@ -112,6 +114,8 @@ fn dispatch(arguments: &Arguments) -> Result<u8, Failure> {
         Command::Jobs => wait(jobs::run(global, SystemClock.now())),
         Command::Release(release) => wait(release::run(global, release, SystemClock.now())),
         Command::AcceptSource(accept) => wait(accept_source::run(global, accept, SystemClock.now())),
+        Command::Pause(job) => wait(pause::pause(global, job, SystemClock.now())),
+        Command::Resume(job) => wait(pause::resume(global, job)),
         Command::Completions { shell } => Ok(packaging::completions(*shell).map(|()| exit::SUCCEEDED)?),
         Command::Man { directory: None } => Ok(packaging::man().map(|()| exit::SUCCEEDED)?),
         Command::Man { directory: Some(directory) } => Ok(packaging::man_pages(directory).map(|()| exit::SUCCEEDED)?),

@@ -5,64 +5,51 @@ use jiff::tz::TimeZone;
 
 use crate::app;
 use crate::cli::args::{self, Global};
+use crate::cli::carrier::{Carrier, carrier};
 use crate::cli::desk::Desk;
 use crate::cli::failure::Failure;
 use crate::cli::render::{self, Cell, Table};
-use crate::cli::{caller, exit};
+use crate::cli::{caller, exit, work};
 use crate::clock::SystemClock;
-use crate::history::parked::{ParkedPerson, Release};
+use crate::config::settings::Settings;
+use crate::control::carry;
+use crate::control::wire::{ReleaseRequest, Released, ReleasedPerson};
 
 /// Releases people and prints who they were.
 ///
 /// JSON: a list of `{job, person, login, reason, since, cause, run}`, those who were released.
 pub(super) async fn run(global: &Global, arguments: &args::Release, now: Timestamp) -> Result<u8, Failure> {
-    let desk = Desk::open(global, now).await?;
-    // An empty history is not created only to find nobody in it.
-    desk.history()?;
-    let whom = whom(&desk, arguments).await?;
-    let history = app::open_history_to_write(&desk.settings, &SystemClock).await?;
-    let released = history.release(&whom, now, &caller::name()).await;
-    history.close().await;
-    let released = released?;
-    let missed = match &whom {
-        Release::Users { names, .. } => unmatched(&arguments.users, names, &released),
-        Release::Job { .. } => Vec::new(),
+    let settings = work::settings(global)?;
+    let args::Release { users, job, reason } = arguments.clone();
+    let request = ReleaseRequest { users, job, reason };
+    let Released { people, missed } = match carrier(&settings).await? {
+        Carrier::Service(client) => client.release(&request).await?,
+        Carrier::Here { .. } => here(global, &settings, &request, now).await?,
     };
-    tell(&released, &missed)?;
-    render::print(&table(&released, desk.zone()), desk.format)?;
+    tell(&people, &missed)?;
+    render::print(&table(&people, &settings.zone.tz), global.format())?;
     Ok(exit::SUCCEEDED)
 }
 
-async fn whom(desk: &Desk, arguments: &args::Release) -> Result<Release, Failure> {
-    if let Some(job) = arguments.job.as_deref().filter(|job| !desk.settings.jobs.contains_key(*job)) {
-        return Err(app::no_job(&desk.settings, job).into());
+async fn here(
+    global: &Global,
+    settings: &Settings,
+    request: &ReleaseRequest,
+    now: Timestamp,
+) -> Result<Released, Failure> {
+    // An empty history is not created only to find nobody in it.
+    Desk::open(global, now).await?.history()?;
+    if let Some(job) = &request.job {
+        app::known(settings, job)?;
     }
-    match (&arguments.job, arguments.users.is_empty()) {
-        (Some(job), true) => Ok(Release::Job { job: job.clone(), reason: arguments.reason }),
-        (job, _) => {
-            let mut names = Vec::with_capacity(arguments.users.len());
-            for user in &arguments.users {
-                names.push(desk.person(user).await?);
-            }
-            Ok(Release::Users { names, job: job.clone() })
-        }
-    }
-}
-
-/// Whom of those named nobody was released for. `resolved` stands beside `named`, in the same order.
-fn unmatched(named: &[String], resolved: &[String], released: &[ParkedPerson]) -> Vec<String> {
-    let is = |name: &str, one: &ParkedPerson| {
-        let account = one.account.map(|account| account.to_string());
-        one.person.as_str() == name
-            || one.login.eq_ignore_ascii_case(name)
-            || account.is_some_and(|account| account.eq_ignore_ascii_case(name))
-    };
-    let missed = named.iter().zip(resolved).filter(|(_, name)| !released.iter().any(|one| is(name, one)));
-    missed.map(|(named, _)| named.clone()).collect()
+    let history = app::open_history_to_write(settings, &SystemClock).await?;
+    let released = carry::release(&history, request, &caller::name(), now).await;
+    history.close().await;
+    Ok(released?)
 }
 
 /// Says what came of it; that nobody was released is a failure.
-fn tell(released: &[ParkedPerson], missed: &[String]) -> Result<(), Failure> {
+fn tell(released: &[ReleasedPerson], missed: &[String]) -> Result<(), Failure> {
     if released.is_empty() {
         let message = match missed {
             [] => "nobody is left alone for that reason".to_owned(),
@@ -82,7 +69,7 @@ fn tell(released: &[ParkedPerson], missed: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn table(released: &[ParkedPerson], zone: &TimeZone) -> Table {
+fn table(released: &[ReleasedPerson], zone: &TimeZone) -> Table {
     let columns = [
         ("job", "Job"),
         ("person", ""),
@@ -96,7 +83,7 @@ fn table(released: &[ParkedPerson], zone: &TimeZone) -> Table {
     for one in released {
         table.push(vec![
             Cell::text(&one.job),
-            Cell::text(one.person.as_str()),
+            Cell::text(&one.person),
             Cell::text(&one.login),
             Cell::text(one.reason.as_str()),
             Cell::moment(one.since, zone),
@@ -113,17 +100,10 @@ mod tests {
     use crate::cli::args::OutputFormat;
     use crate::cli::samples;
     use crate::domain::decision::Reason;
-    use crate::history::testing::{Place, at};
 
-    #[tokio::test]
-    async fn who_was_released_is_told_and_who_was_not_is_named() {
-        let place = Place::new().await;
-        let parked = [samples::parked(1, Reason::Blocked), samples::parked(2, Reason::Undone)];
-        place.history.park(&parked).await.unwrap();
-        let names = vec!["PERSON1@example.com".to_owned(), "nobody".to_owned()];
-        let whom = Release::Users { names: names.clone(), job: Some("managers".to_owned()) };
-        let released = place.history.release(&whom, at(9), "ana").await.unwrap();
-        assert_eq!(unmatched(&names, &names, &released), ["nobody"]);
+    #[test]
+    fn who_was_released_is_told_and_nobody_is_a_failure() {
+        let released = [ReleasedPerson::from(samples::parked(1, Reason::Blocked))];
         insta::assert_snapshot!(samples::written(&table(&released, &TimeZone::UTC), OutputFormat::Table), @r"
         Job       Person               Was left alone as  Since                    Cause
         managers  person1@example.com  blocked            2026-09-21 14:13:20 UTC  403 Authorization_RequestDenied
@@ -131,13 +111,5 @@ mod tests {
         let failure = tell(&[], &["nobody".to_owned()]).unwrap_err();
         assert_eq!(failure.code, exit::FAILED);
         assert!(failure.text().starts_with("error: nobody named nobody is left alone"), "{}", failure.text());
-    }
-
-    #[tokio::test]
-    async fn another_jobs_people_stay_parked() {
-        let place = Place::new().await;
-        place.history.park(&[samples::parked(1, Reason::Blocked)]).await.unwrap();
-        let whom = Release::Users { names: vec!["00u1".to_owned()], job: Some("other".to_owned()) };
-        assert!(place.history.release(&whom, at(9), "ana").await.unwrap().is_empty());
     }
 }

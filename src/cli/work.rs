@@ -9,57 +9,47 @@ use jiff::SignedDuration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, no_job, open_history};
-use crate::cli::args::{Approve, Global, PlanArgs, Run, Undo};
-use crate::cli::desk::one;
+use crate::app::{self, App, open_history};
+use crate::cli::args::{Approve, Global, JobName, Run, Undo};
+use crate::cli::carrier::{Carrier, carrier};
 use crate::cli::failure::Failure;
 use crate::cli::{caller, exit, report};
 use crate::clock::SystemClock;
 use crate::config;
 use crate::config::settings::Settings;
+use crate::control::carry::Work;
+use crate::control::client::{Client, Said};
+use crate::control::wire::RunRequest;
 use crate::daemon::{Signal, listen};
-use crate::domain::run::{JobKind, Trigger};
-use crate::jobs::Task;
+use crate::domain::run::RunId;
 use crate::jobs::progress::{Progress, Step};
 use crate::jobs::report::Report;
 use crate::jobs::runner::Order;
 
 /// Runs a job now.
 pub(super) async fn run(global: &Global, args: &Run) -> Result<u8, Failure> {
-    let task = args.user.clone().map_or(Task::Run, Task::One);
-    execute(global, settings(global)?, &args.job, task, Trigger::Manual, args.strict).await
+    let job = args.job.clone();
+    let request = match args.user.clone() {
+        Some(user) => RunRequest::One { job, user },
+        None => RunRequest::Run { job },
+    };
+    execute(global, &request, args.strict).await
 }
 
 /// Shows what a job would change, and keeps it to be approved.
-pub(super) async fn plan(global: &Global, args: &PlanArgs) -> Result<u8, Failure> {
-    execute(global, settings(global)?, &args.job, Task::Plan, Trigger::Plan, false).await
+pub(super) async fn plan(global: &Global, args: &JobName) -> Result<u8, Failure> {
+    execute(global, &RunRequest::Plan { job: args.job.clone() }, false).await
 }
 
 /// Carries out a stored plan.
 pub(super) async fn approve(global: &Global, args: &Approve) -> Result<u8, Failure> {
-    let settings = settings(global)?;
-    let history = open_history(&settings).await?;
-    let found = history.load_plan(&args.plan).await;
-    history.close().await;
-    let plan = one(found?, "plan", &args.plan, "`graphkeeper plan JOB` makes one")?.summary;
     let max_age = SignedDuration::try_from(args.max_age).unwrap_or(SignedDuration::MAX);
-    let task = Task::Approve { plan: plan.id, max_age };
-    execute(global, settings, &plan.job, task, Trigger::Approve, false).await
+    execute(global, &RunRequest::Approve { plan: args.plan.clone(), max_age }, false).await
 }
 
 /// Puts back what a run replaced.
 pub(super) async fn undo(global: &Global, args: &Undo) -> Result<u8, Failure> {
-    let settings = settings(global)?;
-    let history = open_history(&settings).await?;
-    let found = history.resolve_run_prefix(&args.run).await;
-    let of = match found {
-        Ok(found) => one(found, "run", &args.run, "`graphkeeper history` lists them")?,
-        Err(error) => return Err(error.into()),
-    };
-    let run = history.run(&of).await?;
-    history.close().await;
-    let job = run.map(|run| run.job).unwrap_or_default();
-    execute(global, settings, &job, Task::Undo { of, apply: args.yes }, Trigger::Undo, false).await
+    execute(global, &RunRequest::Undo { run: args.run.clone(), apply: args.yes }, false).await
 }
 
 /// The configuration that `global` names.
@@ -67,32 +57,25 @@ pub(super) fn settings(global: &Global) -> Result<Settings, Failure> {
     Ok(config::load(&global.config, &config::environment())?)
 }
 
-async fn execute(
-    global: &Global,
-    settings: Settings,
-    job: &str,
-    task: Task,
-    trigger: Trigger,
-    strict: bool,
-) -> Result<u8, Failure> {
-    fits(&settings, job, &task)?;
-    let app = App::open(settings, &config::environment(), Arc::new(SystemClock)).await?;
-    let order = Order { trigger, caller: caller::name(), task, moment: None };
-    let done = watched(&app, job, order).await;
-    app.close().await;
-    let done = done?;
+async fn execute(global: &Global, request: &RunRequest, strict: bool) -> Result<u8, Failure> {
+    let settings = settings(global)?;
+    let done = match carrier(&settings).await? {
+        Carrier::Service(client) => asked(&client, request).await?,
+        Carrier::Here { .. } => here(settings, request).await?,
+    };
     report::print(&done, global.format())?;
     Ok(code(&done, strict))
 }
 
-/// Refuses what the job cannot do before it becomes a run that failed.
-fn fits(settings: &Settings, job: &str, task: &Task) -> Result<(), Failure> {
-    let Some(found) = settings.jobs.get(job) else { return Err(no_job(settings, job).into()) };
-    if *task == Task::Run || found.kind() == JobKind::Managers {
-        return Ok(());
-    }
-    let message = format!("`{job}` is a {} job: only managers jobs plan, and know people", found.kind());
-    Err(Failure::new(exit::USAGE, message, Some(format!("`graphkeeper run {job}` runs it"))))
+/// The run in this process.
+async fn here(settings: Settings, request: &RunRequest) -> Result<Report, Failure> {
+    let work = Work::of(request, async || Ok(open_history(&settings).await?)).await?;
+    app::fits(&settings, &work.job, &work.task)?;
+    let app = App::open(settings, &config::environment(), Arc::new(SystemClock)).await?;
+    let job = work.job.clone();
+    let done = watched(&app, &job, work.order(&caller::name())).await;
+    app.close().await;
+    done
 }
 
 /// What the process exits with. A strict run is not content with people left unresolved.
@@ -113,7 +96,10 @@ pub(super) async fn watched(app: &App, job: &str, order: Order) -> Result<Report
     let done = loop {
         tokio::select! {
             done = &mut run => break done,
-            Some(Signal::Stop) = signals.recv() => {
+            Some(signal) = signals.recv() => {
+                if signal != Signal::Stop {
+                    continue; // the terminal went away: the run goes on
+                }
                 if stop.is_cancelled() {
                     return Err(Failure::new(exit::FAILED, "aborted; open writes are settled by the next run".to_owned(), None));
                 }
@@ -125,6 +111,62 @@ pub(super) async fn watched(app: &App, job: &str, order: Order) -> Result<Report
     // The bar ends by itself when the run has dropped its side.
     let _ = tokio::time::timeout(Duration::from_secs(1), bar).await;
     Ok(done?)
+}
+
+/// Runs a job in the service while a person may watch. A stop is passed on; the run does not depend on this process.
+async fn asked(client: &Client, request: &RunRequest) -> Result<Report, Failure> {
+    let mut signals = listen().map_err(anyhow::Error::from)?;
+    let mut running = client.run(request).await?;
+    let (tell, steps) = watch::channel(Step::default());
+    let bar = tokio::spawn(show(steps));
+    let mut stop = Stop::NotAsked;
+    let done = loop {
+        tokio::select! {
+            said = running.next() => match said? {
+                Said::Step(now) => drop(tell.send_replace(now)),
+                Said::Ended(report) => break *report,
+            },
+            Some(signal) = signals.recv() => match (signal, stop) {
+                (Signal::Reload, _) => {} // the terminal went away
+                (Signal::Stop, Stop::NotAsked) => {
+                    super::render::say("the run is asked to stop after the call in hand; once more leaves it to the service");
+                    stop = Stop::Wanted;
+                }
+                (Signal::Stop, _) => return Err(left(running.run.as_ref())),
+            },
+        }
+        // A run that has no job yet has no name either.
+        if let (Stop::Wanted, Some(run)) = (stop, running.run.clone()) {
+            stop = Stop::Passed;
+            let client = client.clone();
+            tokio::spawn(async move {
+                if let Err(error) = client.stop(&run).await {
+                    super::render::say(&super::render::error_chain(&error, error.hint().as_deref()));
+                }
+            });
+        }
+    };
+    drop(tell);
+    // The bar ends by itself when nothing more is told.
+    let _ = tokio::time::timeout(Duration::from_secs(1), bar).await;
+    Ok(done)
+}
+
+/// How far the wish to stop a run has come.
+#[derive(Clone, Copy)]
+enum Stop {
+    NotAsked,
+    Wanted,
+    Passed,
+}
+
+/// This command ends before the run.
+fn left(run: Option<&RunId>) -> Failure {
+    let (name, hint) = match run {
+        Some(run) => (format!("run {run}"), format!("`graphkeeper history show {run}` tells how it ends")),
+        None => ("the run".to_owned(), "`graphkeeper jobs` tells how it ends".to_owned()),
+    };
+    Failure::new(exit::FAILED, format!("{name} goes on in the service"), Some(hint))
 }
 
 /// Draws the progress on a terminal's standard error until the run is over.

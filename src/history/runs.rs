@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::{QueryBuilder, Sqlite};
 
+use crate::domain::decision::Tally;
 use crate::domain::moment::Disposition;
 use crate::domain::run::{JobKind, Outcome, RunId, Trigger};
 use crate::history::error::{HistoryError, OpenRun};
@@ -65,6 +66,15 @@ pub struct Run {
     pub hint: Option<String>,
     pub tally: Option<serde_json::Value>,
     pub unresolved: Option<u64>,
+}
+
+impl Run {
+    /// What a managers run counted. Other jobs count other things.
+    #[must_use]
+    pub fn managers_tally(&self) -> Option<Tally> {
+        let tally = self.tally.as_ref().filter(|tally| tally.get("planned").is_some())?;
+        serde_json::from_value(tally.clone()).ok()
+    }
 }
 
 /// Which runs to list. The default lists the newest of all.

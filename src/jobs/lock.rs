@@ -5,11 +5,16 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::history::runs::Closing;
+
+/// The lock of the service itself, beside those of the jobs. No job has a dot in its name.
+pub const SERVICE: &str = "service.daemon";
 
 /// Who holds a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +23,9 @@ pub struct Holder {
     /// The person or service that began the run.
     pub caller: String,
     pub run: String,
+    /// Since when.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
 }
 
 /// Why a job could not be taken.
@@ -31,7 +39,10 @@ pub enum LockError {
 
 fn describe(holder: Option<&Holder>) -> String {
     match holder {
-        Some(holder) => format!("process {} (run {}, begun by {})", holder.pid, holder.run, holder.caller),
+        Some(Holder { pid, caller, run, since: Some(since) }) => {
+            format!("process {pid} (run {run}, begun by {caller} at {since:.0})")
+        }
+        Some(Holder { pid, caller, run, since: None }) => format!("process {pid} (run {run}, begun by {caller})"),
         None => "another process".to_owned(),
     }
 }
@@ -62,10 +73,9 @@ impl JobLock {
     ///
     /// [`LockError::Held`] names the process that has it.
     pub fn take(state: &Path, job: &str, holder: &Holder) -> Result<Self, LockError> {
-        let directory = state.join("locks");
-        let path = directory.join(format!("{job}.lock"));
+        let path = file(state, job);
         let unusable = |source| LockError::Unusable { path: path.clone(), source };
-        std::fs::create_dir_all(&directory).map_err(unusable)?;
+        std::fs::create_dir_all(state.join("locks")).map_err(unusable)?;
         let mut file =
             OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(unusable)?;
         match file.try_lock() {
@@ -114,6 +124,31 @@ impl JobLock {
     }
 }
 
+fn file(state: &Path, job: &str) -> PathBuf {
+    state.join("locks").join(format!("{job}.lock"))
+}
+
+/// Who wrote into the lock file last; whether they still hold it is for [`is_held`] to say.
+#[must_use]
+pub fn holder(state: &Path, job: &str) -> Option<Holder> {
+    read(&mut File::open(file(state, job)).ok()?).map(|content| content.holder)
+}
+
+/// Whether somebody on this machine holds a job, by the kernel's own list: trying the lock would take it from a run that
+/// begins at this very moment. `None` where that cannot be seen.
+#[must_use]
+pub fn is_held(state: &Path, job: &str) -> Option<bool> {
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    let inode = file(state, job).metadata().ok()?.ino();
+    Some(lists_inode(&locks, inode))
+}
+
+/// Whether `/proc/locks` names a lock on this inode. Source: `man 5 proc_locks`; the sixth field is `major:minor:inode`.
+fn lists_inode(locks: &str, inode: u64) -> bool {
+    let inode_of = |line: &str| line.split_whitespace().nth(5)?.rsplit(':').next()?.parse::<u64>().ok();
+    locks.lines().filter_map(inode_of).any(|listed| listed == inode)
+}
+
 fn read(file: &mut File) -> Option<Content> {
     let mut text = String::new();
     file.read_to_string(&mut text).ok()?;
@@ -128,7 +163,17 @@ mod tests {
     use crate::domain::run::{Outcome, RunId};
 
     fn holder(run: &str) -> Holder {
-        Holder { pid: 7, caller: "root".to_owned(), run: run.to_owned() }
+        let since = Some("2026-11-21T10:12:00.25Z".parse().unwrap());
+        Holder { pid: 7, caller: "root".to_owned(), run: run.to_owned(), since }
+    }
+
+    #[test]
+    fn a_lock_is_found_in_the_kernels_list() {
+        let locks =
+            "1: POSIX  ADVISORY  READ 5433 08:01:7864448 128 128\n2: FLOCK  ADVISORY  WRITE 2001 08:01:7864554 0 EOF\n";
+        assert!(lists_inode(locks, 7_864_554));
+        assert!(!lists_inode(locks, 786_455));
+        assert!(!lists_inode("", 1));
     }
 
     #[test]
@@ -136,7 +181,11 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let first = JobLock::take(state.path(), "managers", &holder("r1")).unwrap();
         let refused = JobLock::take(state.path(), "managers", &holder("r2")).unwrap_err();
-        assert_eq!(refused.to_string(), "job `managers` is being run by process 7 (run r1, begun by root)");
+        assert_eq!(
+            refused.to_string(),
+            "job `managers` is being run by process 7 (run r1, begun by root at 2026-11-21T10:12:00Z)"
+        );
+        assert_eq!(super::holder(state.path(), "managers"), Some(holder("r1")));
         JobLock::take(state.path(), "licenses", &holder("r3")).unwrap();
         drop(first);
         JobLock::take(state.path(), "managers", &holder("r4")).unwrap();

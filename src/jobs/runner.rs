@@ -105,7 +105,8 @@ impl Runner {
         progress: Progress,
     ) -> Report {
         let started = self.clock.now();
-        let holder = Holder { pid: std::process::id(), caller: order.caller.clone(), run: run.to_string() };
+        let (pid, since) = (std::process::id(), Some(started));
+        let holder = Holder { pid, caller: order.caller.clone(), run: run.to_string(), since };
         let (begun, finish) = match JobLock::take(&self.state, &job.name, &holder) {
             Ok(mut lock) => {
                 progress.begin(&run);

@@ -9,6 +9,7 @@ mod support;
 
 mod bad_input;
 mod brake;
+mod control;
 mod demo;
 mod figures;
 mod half_read;

@@ -8,7 +8,7 @@ mod plan;
 mod runs;
 mod show;
 
-pub(super) use runs::{outcome, tally};
+pub(super) use runs::outcome;
 
 use jiff::Timestamp;
 

@@ -69,7 +69,7 @@ fn table(runs: &[Run], zone: &TimeZone) -> Table {
 }
 
 fn row(run: &Run, zone: &TimeZone) -> Vec<Cell> {
-    let tally = tally(run);
+    let tally = run.managers_tally();
     let count = |kinds: fn(&Tally) -> &Kinds| Cell::optional(tally.as_ref(), |tally| number(kinds(tally).total()));
     let text = |text: &Option<String>| Cell::optional(text.clone(), Cell::text);
     vec![
@@ -96,12 +96,6 @@ fn row(run: &Run, zone: &TimeZone) -> Vec<Cell> {
 /// The word for how a run ended, or that it has not.
 pub(in crate::cli) fn outcome(run: &Run) -> &'static str {
     run.outcome.map_or("running", Outcome::as_str)
-}
-
-/// What a managers run counted. Other jobs count other things.
-pub(in crate::cli) fn tally(run: &Run) -> Option<Tally> {
-    let tally = run.tally.as_ref().filter(|tally| tally.get("planned").is_some())?;
-    serde_json::from_value(tally.clone()).ok()
 }
 
 /// Counts stay far below what JSON holds.

@@ -8,11 +8,13 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use crate::cli::desk::{Desk, LIST_RUNS, one, several};
+use crate::cli::desk::Desk;
 use crate::cli::failure::Failure;
 use crate::cli::history::{changes, plan, runs};
 use crate::cli::page::{Page, section};
 use crate::cli::render::{Cell, Table, duration, local, relative};
+use crate::control::carry::LIST_RUNS;
+use crate::control::refusal::{Refusal, one};
 use crate::domain::decision::{Kinds, Reason, Tally};
 use crate::domain::run::{PlanId, RunId};
 use crate::history::changes::Change;
@@ -27,8 +29,11 @@ pub(super) async fn show(desk: &Desk, id: &str) -> Result<(), Failure> {
     let page = match (history.resolve_run_prefix(id).await?, history.load_plan(id).await?) {
         (Found::One(run), Found::Nothing) => run_page(desk, history, &run).await?,
         (Found::Nothing, Found::One(plan)) => plan_page(desk, history, &plan).await?,
-        (Found::Nothing, Found::Nothing) => return one(Found::Nothing, "run or plan", id, LIST_RUNS),
-        (runs, plans) => return Err(several("run or plan", id, &candidates(runs, plans))),
+        (Found::Nothing, Found::Nothing) => return Ok(one(Found::Nothing, "run or plan", id, LIST_RUNS)?),
+        (runs, plans) => {
+            let candidates = candidates(runs, plans);
+            return Err(Refusal::Several { what: "run or plan", name: id.to_owned(), candidates }.into());
+        }
     };
     Ok(page.print(desk.format)?)
 }
@@ -85,7 +90,7 @@ struct Told {
 /// `history calls` lists.
 fn page(told: &Told, zone: &TimeZone, now: Timestamp, width: Option<u16>) -> Page {
     let rows = changes::table(&told.changes, zone, changes::Shown::OfRun);
-    let tally = runs::tally(&told.run);
+    let tally = told.run.managers_tally();
     let reasons = reasons(tally.as_ref());
     let mut text = heading(&told.run, zone, now);
     if let Some(tally) = &tally {

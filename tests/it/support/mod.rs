@@ -130,6 +130,23 @@ impl Org {
         Process::start(&self.config(), arguments, &self.env)
     }
 
+    /// Starts the program as another user and group.
+    pub(crate) fn spawn_as(&self, uid: u32, gid: u32, arguments: &[&str]) -> Process {
+        Process::start_as(Some((uid, gid)), &self.config(), arguments, &self.env)
+    }
+
+    /// Starts the service, and waits until it serves.
+    pub(crate) async fn serve(&self) -> Process {
+        let mut service = self.spawn(&["daemon"]);
+        service.says("serving").await;
+        service
+    }
+
+    /// Where the service listens, when the configuration names no other place.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.state().join("control.sock")
+    }
+
     /// Runs the program to its end, with output for programs.
     pub(crate) async fn run(&self, arguments: &[&str]) -> Output {
         let json: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();

@@ -1,6 +1,7 @@
 //! The real program as a child process, with an empty environment and an end to every wait.
 
 use std::io::{BufRead as _, BufReader, Read};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -56,16 +57,35 @@ pub(crate) struct Output {
     pub(crate) stderr: String,
 }
 
+/// The program under test, not started yet.
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_graphkeeper"))
+}
+
 impl Process {
     /// Starts the program with this configuration.
     pub(crate) fn start(config: &Path, arguments: &[&str], env: &[(String, String)]) -> Self {
-        Self::launch(Command::new(env!("CARGO_BIN_EXE_graphkeeper")), config, arguments, env)
+        Self::launch(program(), config, arguments, env)
     }
 
     /// The same through another program, which becomes this one, such as `nsenter`.
     pub(crate) fn start_through(mut launcher: Command, config: &Path, arguments: &[&str]) -> Self {
         launcher.arg(env!("CARGO_BIN_EXE_graphkeeper"));
         Self::launch(launcher, config, arguments, &[])
+    }
+
+    /// The same as another user and group, without further groups.
+    pub(crate) fn start_as(
+        user: Option<(u32, u32)>,
+        config: &Path,
+        arguments: &[&str],
+        env: &[(String, String)],
+    ) -> Self {
+        let mut command = program();
+        if let Some((uid, gid)) = user {
+            command.uid(uid).gid(gid); // the standard library then lets go of root's other groups too
+        }
+        Self::launch(command, config, arguments, env)
     }
 
     fn launch(mut command: Command, config: &Path, arguments: &[&str], env: &[(String, String)]) -> Self {

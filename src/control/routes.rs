@@ -1,0 +1,270 @@
+//! What the service does for whoever asks through the socket.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::app::{self, App};
+use crate::control::carry::{self, Work};
+use crate::control::patience::Patience;
+use crate::control::refusal::{Refusal, Told};
+use crate::control::wire::{
+    self, About, AcceptRequest, JobRequest, PROTOCOL, PROTOCOL_HEADER, Refused, ReleaseRequest, RunRequest, VERSION,
+    VERSION_HEADER, path,
+};
+use crate::control::{peer, stream};
+use crate::daemon::Desk;
+use crate::domain::run::RunId;
+
+/// What a request's body may take, in bytes: a few thousand names.
+const BODY: usize = 256 * 1024;
+/// How long the machine's directories may take to name a user.
+const NAMING: Duration = Duration::from_secs(2);
+
+/// What the service lends to those who ask: itself as it is configured now, and its desk.
+#[derive(Clone)]
+pub struct Counter {
+    app: Arc<dyn Fn() -> Arc<App> + Send + Sync>,
+    pub(super) desk: Desk,
+    pub(super) stops: Stops,
+}
+
+impl std::fmt::Debug for Counter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Counter").field("desk", &self.desk).finish_non_exhaustive()
+    }
+}
+
+impl Counter {
+    /// `app` gives the program as it is configured now; a run keeps the one that it began with.
+    pub fn new(app: impl Fn() -> Arc<App> + Send + Sync + 'static, desk: Desk) -> Self {
+        Self { app: Arc::new(app), desk, stops: Stops::default() }
+    }
+
+    fn app(&self) -> Arc<App> {
+        (self.app)()
+    }
+}
+
+/// How each run that somebody asked for is stopped.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stops(Arc<Mutex<HashMap<RunId, CancellationToken>>>);
+
+impl Stops {
+    pub(super) fn add(&self, run: &RunId, stop: CancellationToken) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone(), stop);
+    }
+
+    pub(super) fn remove(&self, run: &RunId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(run);
+    }
+
+    fn get(&self, run: &RunId) -> Option<CancellationToken> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(run).cloned()
+    }
+}
+
+/// Who asks, by the kernel's word.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer {
+    pub(super) uid: u32,
+}
+
+impl Peer {
+    /// The name of the user, else the number.
+    async fn name(self) -> String {
+        let named = tokio::task::spawn_blocking(move || peer::user(self.uid));
+        match tokio::time::timeout(NAMING, named).await {
+            Ok(Ok(name)) => name,
+            _ => format!("uid {}", self.uid),
+        }
+    }
+}
+
+/// Every route, each answer with the protocol and the version.
+pub(super) fn router(counter: Counter) -> Router {
+    Router::new()
+        .route(path::RUNS, post(run))
+        .route(path::STOP, post(stop))
+        .route(path::RELEASE, post(release))
+        .route(path::ACCEPT_SOURCE, post(accept_source))
+        .route(path::PAUSE, post(pause))
+        .route(path::RESUME, post(resume))
+        .route(path::ABOUT, get(about))
+        .fallback(unknown)
+        .method_not_allowed_fallback(unknown)
+        .layer(middleware::from_fn(speak))
+        .with_state(counter)
+}
+
+/// A refusal as an answer.
+struct Answered(StatusCode, Told);
+
+impl From<Refusal> for Answered {
+    fn from(refusal: Refusal) -> Self {
+        Self(StatusCode::CONFLICT, Told::of(&refusal))
+    }
+}
+
+impl IntoResponse for Answered {
+    fn into_response(self) -> Response {
+        (self.0, Json(self.1)).into_response()
+    }
+}
+
+fn wrong(status: StatusCode, message: String, hint: Option<&str>) -> Answered {
+    Answered(status, Told { message, causes: Vec::new(), hint: hint.map(str::to_owned), usage: true })
+}
+
+/// Refuses another protocol, names ours, and bounds how long the answer may take to be read.
+async fn speak(Extension(patience): Extension<Patience>, request: Request, next: Next) -> Response {
+    let asked = request.headers().get(PROTOCOL_HEADER).and_then(|value| value.to_str().ok()).unwrap_or("none");
+    let mut response = if asked == PROTOCOL.to_string() {
+        next.run(request).await
+    } else {
+        let message =
+            format!("the service is graphkeeper {VERSION} with protocol {PROTOCOL}, and was asked in protocol {asked}");
+        wrong(StatusCode::BAD_REQUEST, message, Some(wire::SAME_VERSION)).into_response()
+    };
+    if response.extensions().get::<stream::Streams>().is_none() {
+        patience.answered();
+    }
+    let headers = response.headers_mut();
+    headers.insert(PROTOCOL_HEADER, HeaderValue::from(PROTOCOL));
+    headers.insert(VERSION_HEADER, HeaderValue::from_static(VERSION));
+    response
+}
+
+/// The body of a request, whole and understood.
+async fn read<T: DeserializeOwned>(patience: &Patience, body: Body) -> Result<T, Answered> {
+    let bytes = to_bytes(body, BODY).await.map_err(|_| {
+        wrong(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("a request may have {BODY} bytes at most, and has to be whole"),
+            None,
+        )
+    })?;
+    patience.works();
+    serde_json::from_slice(&bytes)
+        .map_err(|error| wrong(StatusCode::BAD_REQUEST, format!("the request is not understood: {error}"), None))
+}
+
+async fn unknown(method: Method, uri: Uri) -> Answered {
+    let message = format!("the service knows no {method} {}", uri.path());
+    wrong(StatusCode::NOT_FOUND, message, Some(wire::SAME_VERSION))
+}
+
+async fn run(
+    State(counter): State<Counter>,
+    Extension(peer): Extension<Peer>,
+    Extension(patience): Extension<Patience>,
+    body: Body,
+) -> Result<Response, Answered> {
+    let request: RunRequest = read(&patience, body).await?;
+    let app = counter.app();
+    let work = Work::of(&request, async || Ok(app.history.clone())).await?;
+    app::fits(&app.settings, &work.job, &work.task).map_err(Refusal::from)?;
+    let caller = peer.name().await;
+    info!(job = %work.job, %caller, "{caller} asks for a run of {}", work.job);
+    Ok(stream::begin(&counter, app, work, &caller, patience))
+}
+
+async fn stop(
+    State(counter): State<Counter>,
+    Extension(peer): Extension<Peer>,
+    Path(run): Path<String>,
+) -> Result<StatusCode, Answered> {
+    let run = RunId::stored(&run);
+    let Some(stop) = counter.stops.get(&run) else {
+        return Err(wrong(StatusCode::NOT_FOUND, format!("no run {run} that somebody asked for is going on"), None));
+    };
+    let caller = peer.name().await;
+    info!(run.id = %run, %caller, "{caller} stops run {run}");
+    stop.cancel();
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn release(
+    State(counter): State<Counter>,
+    Extension(peer): Extension<Peer>,
+    Extension(patience): Extension<Patience>,
+    body: Body,
+) -> Result<Json<wire::Released>, Answered> {
+    let request: ReleaseRequest = read(&patience, body).await?;
+    let app = counter.app();
+    if let Some(job) = &request.job {
+        app::known(&app.settings, job).map_err(Refusal::from)?;
+    }
+    let caller = peer.name().await;
+    let released = carry::release(&app.history, &request, &caller, app.clock.now()).await?;
+    info!(%caller, people = released.people.len(), "{caller} released {} people", released.people.len());
+    Ok(Json(released))
+}
+
+async fn accept_source(
+    State(counter): State<Counter>,
+    Extension(peer): Extension<Peer>,
+    Extension(patience): Extension<Patience>,
+    body: Body,
+) -> Result<Json<wire::Accepted>, Answered> {
+    let request: AcceptRequest = read(&patience, body).await?;
+    let app = counter.app();
+    let caller = peer.name().await;
+    let accepted = carry::accept_source(&app.history, &request, &caller, app.clock.now()).await?;
+    info!(run.id = %accepted.run, %caller, "{caller} accepted the counts of run {}", accepted.run);
+    Ok(Json(accepted))
+}
+
+async fn pause(
+    State(counter): State<Counter>,
+    Extension(peer): Extension<Peer>,
+    Extension(patience): Extension<Patience>,
+    body: Body,
+) -> Result<Json<wire::Paused>, Answered> {
+    let JobRequest { job } = read(&patience, body).await?;
+    let app = counter.app();
+    app::known(&app.settings, &job).map_err(Refusal::from)?;
+    let paused = carry::pause(&app.history, &job, &peer.name().await, app.clock.now()).await?;
+    let by = paused.by.clone().unwrap_or_default();
+    info!(%job, caller = by, "{job} is paused by {by}");
+    counter.desk.pause(job, Some(format!("paused by {by}")));
+    Ok(Json(paused))
+}
+
+async fn resume(
+    State(counter): State<Counter>,
+    Extension(peer): Extension<Peer>,
+    Extension(patience): Extension<Patience>,
+    body: Body,
+) -> Result<Json<wire::Paused>, Answered> {
+    let JobRequest { job } = read(&patience, body).await?;
+    let app = counter.app();
+    app::known(&app.settings, &job).map_err(Refusal::from)?;
+    let resumed = carry::resume(&app.history, &job).await?;
+    let caller = peer.name().await;
+    info!(%job, %caller, "{job} is resumed by {caller}");
+    counter.desk.pause(job, None);
+    Ok(Json(resumed))
+}
+
+async fn about(State(counter): State<Counter>) -> Json<About> {
+    let about = counter.desk.about();
+    let app = counter.app();
+    Json(About {
+        pid: std::process::id(),
+        state_directory: app.settings.state_directory.clone(),
+        unwritten: about.unwritten,
+        refused: about.refused.map(|refused| Refused { since: refused.since, problem: refused.reason }),
+    })
+}
