@@ -16,5 +16,6 @@ mod journal;
 mod machine;
 mod members;
 mod package;
+mod reload;
 mod service;
 mod tenants;
