@@ -93,13 +93,12 @@ impl Live {
 
     /// The program that the configuration asks for now, or everything that speaks against it.
     async fn candidate(&self, old: &App) -> Result<App, Vec<String>> {
-        let settings = match self.read().await {
-            Ok(settings) => settings,
-            Err(_) => {
-                // Perhaps it was read amid being saved. Nobody is told of what mends itself.
-                tokio::time::sleep(SETTLE).await;
-                self.read().await.map_err(|found| found.problems.iter().map(ToString::to_string).collect::<Vec<_>>())?
-            }
+        let settings = if let Ok(settings) = self.read().await {
+            settings
+        } else {
+            // Perhaps it was read amid being saved. Nobody is told of what mends itself.
+            tokio::time::sleep(SETTLE).await;
+            self.read().await.map_err(|found| found.problems.iter().map(ToString::to_string).collect::<Vec<_>>())?
         };
         *self.secret_files.write().unwrap_or_else(PoisonError::into_inner) = secret_files(&settings);
         let restart = needing_a_restart(&old.settings, &settings);
