@@ -2,6 +2,7 @@
 
 mod clients;
 mod differences;
+pub mod entries;
 pub mod live;
 
 use std::collections::BTreeMap;

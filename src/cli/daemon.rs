@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::app::App;
+use crate::app::entries::{Standing, When, standings};
 use crate::app::live::{Live, Reload};
 use crate::cli::args::Global;
 use crate::cli::failure::Failure;
@@ -17,13 +18,14 @@ use crate::config;
 use crate::config::watch::Watch;
 use crate::control::{self, Counter, Socket};
 use crate::daemon::{self, Desk, Ended, Entry, ExitReason, Firing, Hooks, Reloaded};
-use crate::domain::moment::{Disposition, Moment, Past};
+use crate::domain::moment::{Disposition, Moment};
 use crate::domain::run::{Outcome, Trigger};
 use crate::history::volume;
 use crate::jobs::Task;
 use crate::jobs::error::chain;
 use crate::jobs::lock::{self, Holder, JobLock, LockError};
 use crate::jobs::progress::Progress;
+use crate::jobs::report::Report;
 use crate::jobs::runner::Order;
 
 /// Runs the configured jobs on their schedules until the service is stopped.
@@ -59,7 +61,7 @@ pub(super) async fn serve(
     file: &Path,
     signals: tokio::sync::mpsc::Receiver<daemon::Signal>,
 ) -> Result<u8, Failure> {
-    let entries = entries(&app).await?;
+    let entries = entries(&app, When::Start).await?;
     let (ledger, clock) = (app.clone(), Arc::clone(&app.clock));
     let live = Arc::new(Live::new(app, file.to_owned(), config::environment()));
     let (desk, end) = daemon::desk();
@@ -101,7 +103,7 @@ fn listen(live: &Arc<Live>, desk: Desk) -> Option<(CancellationToken, JoinHandle
 
 /// Reads the configuration again.
 async fn reload(live: Arc<Live>, watch: Arc<Watch>) -> Reloaded {
-    let entries = |app: Arc<App>| async move { entries(&app).await.map_err(|failure| failure.text()) };
+    let entries = |app: Arc<App>| async move { entries(&app, When::Reload).await.map_err(|failure| failure.text()) };
     let reload = live.reload(entries).await;
     watch.also(live.secret_files());
     match reload {
@@ -115,24 +117,23 @@ async fn reload(live: Arc<Live>, watch: Arc<Watch>) -> Reloaded {
     }
 }
 
-/// What is to be fired, each from its last moment in the ledger on.
-async fn entries(app: &App) -> Result<Vec<Entry>, Failure> {
-    let mut entries = Vec::new();
-    for job in app.settings.jobs.values() {
-        let Some(schedule) = job.schedule.clone() else { continue };
-        let last = app.history.last_moment(&job.name).await?.map(|moment| moment.planned_at);
-        entries.push(Entry {
-            job: job.name.clone(),
-            schedule,
-            zone: job.zone.tz.clone(),
-            jitter: job.jitter,
-            catch_up: job.catch_up,
-            catch_up_within: job.catch_up_within,
-            past: Past { last, ..Past::none(app.clock.now()) },
-            paused: None,
-        });
+/// What is to be fired, each job from its place in the ledger on.
+async fn entries(app: &App, when: When) -> Result<Vec<Entry>, Failure> {
+    let standings = standings(&app.history, app.settings.jobs.values(), when, app.clock.now()).await?;
+    Ok(standings.into_iter().map(entry).collect())
+}
+
+fn entry(Standing { settings, schedule, past, paused }: Standing) -> Entry {
+    Entry {
+        job: settings.name,
+        schedule,
+        zone: settings.zone.tz,
+        jitter: settings.jitter,
+        catch_up: settings.catch_up,
+        catch_up_within: settings.catch_up_within,
+        past,
+        paused,
     }
-    Ok(entries)
 }
 
 /// One fired moment.
@@ -146,14 +147,23 @@ async fn fire(app: Arc<App>, firing: Firing) -> Ended {
     match app.run(&firing.job, order, firing.stop, Progress::default()).await {
         Ok(report) => {
             let outcome = report.finish.outcome;
-            let disposition = if outcome == Outcome::Busy { Disposition::Overlap } else { Disposition::Skipped };
-            let instead = (!report.begun).then_some((disposition, report.finish.message));
+            let instead = instead(&report).map(|disposition| (disposition, report.finish.message));
             Ended { run: report.begun.then_some(report.run), outcome, instead }
         }
         Err(problem) => {
             error!(error = &problem as &dyn std::error::Error, "a moment of {} could not be run", firing.job);
             Ended { run: None, outcome: Outcome::Failed, instead: None }
         }
+    }
+}
+
+/// What a moment is recorded as whose run did not do its work.
+fn instead(report: &Report) -> Option<Disposition> {
+    match report.finish.reason.as_deref() {
+        Some("too_soon") => Some(Disposition::TooSoon),
+        _ if report.begun => None,
+        _ if report.finish.outcome == Outcome::Busy => Some(Disposition::Overlap),
+        _ => Some(Disposition::Skipped),
     }
 }
 

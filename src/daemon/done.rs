@@ -1,6 +1,7 @@
 //! Which moments of a job are not to be fired again, should a clock that is set back bring them once more.
 
 use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Included};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -26,20 +27,21 @@ impl Done {
         Self(until.into_iter().chain(past.ahead.iter().map(|moment| (*moment, *moment))).collect())
     }
 
-    /// Notes that `moment` was fired, the one that follows `before` in the schedule.
+    /// Notes that `moment` was fired, the one that follows `before` in the schedule. No stretch comes to lie in another.
     pub(super) fn add(&mut self, before: Option<Timestamp>, moment: Timestamp) {
-        let joined = before.and_then(|before| {
-            let (_, end) = self.0.range_mut(..=before).next_back()?;
-            (*end == before).then_some(end)
-        });
-        match joined {
-            Some(end) => *end = moment,
-            None => {
-                self.0.insert(moment, moment);
-                if self.0.len() > MOST {
-                    self.0.pop_first();
-                }
-            }
+        if self.end_of(moment).is_some() {
+            return;
+        }
+        let stretch = before.and_then(|before| self.0.range(..=before).next_back().filter(|(_, end)| **end == before));
+        let first = stretch.map_or(moment, |(first, _)| *first);
+        // Single moments that lay ahead and are passed over now.
+        while let Some((inner, _)) = self.0.range((Excluded(first), Included(moment))).next() {
+            let inner = *inner;
+            self.0.remove(&inner);
+        }
+        self.0.insert(first, moment);
+        if self.0.len() > MOST {
+            self.0.pop_first();
         }
     }
 
@@ -96,6 +98,16 @@ mod tests {
         for (asked, end) in cases {
             assert_eq!(done.end_of(at(asked)), end.map(at), "{asked}");
         }
+    }
+
+    #[test]
+    fn no_stretch_hides_the_rest_of_another() {
+        let mut done = Done::of(&Past { last: Some(at(100)), ahead: [at(120)].into(), ..Past::none(at(0)) });
+        done.add(None, at(50)); // made up for
+        assert_eq!(done.end_of(at(90)), Some(at(100)));
+        done.add(Some(at(100)), at(110));
+        done.add(Some(at(110)), at(130)); // 120 was passed over
+        assert_eq!((done.end_of(at(125)), done.0.len()), (Some(at(130)), 1));
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod processes;
 mod refusals;
 mod reload;
 mod rules;
+mod schedules;
 mod secrets;
 mod shapes;
 mod storage;

@@ -2,9 +2,16 @@
 
 use std::time::Duration;
 
-use super::super::testing::{HandClock, entry, soon};
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::super::catch_up::Cause;
+use super::super::desk::{Leaving, NextRun, desk};
+use super::super::plan::Tick;
+use super::super::testing::{EIGHT, HandClock, entry, soon};
+use super::super::track::Fired;
 use super::*;
-use crate::daemon::desk;
+use crate::domain::moment::Disposition;
 use crate::domain::run::{Outcome, RunId};
 use crate::schedule::Schedule;
 
@@ -108,4 +115,212 @@ async fn a_moment_during_a_run_is_an_overlap_and_a_stop_waits_for_the_run() {
     let (reason, rows) = rig.left().await;
     assert_eq!(reason, ExitReason::Drained);
     assert_eq!(rows, ["00 ran r1 -"], "the last row is written before the service leaves");
+}
+
+/// A service without a trigger, at eight o'clock, with `managers` scheduled, and what its ledger is told.
+async fn service<F>(run: impl Fn(Firing) -> F + Send + Sync + 'static) -> (Service, mpsc::UnboundedReceiver<String>)
+where
+    F: Future<Output = Ended> + Send + 'static,
+{
+    reloading(run, || async { Reloaded::Unchanged }).await
+}
+
+async fn reloading<F, G>(
+    run: impl Fn(Firing) -> F + Send + Sync + 'static,
+    reload: impl Fn() -> G + Send + Sync + 'static,
+) -> (Service, mpsc::UnboundedReceiver<String>)
+where
+    F: Future<Output = Ended> + Send + 'static,
+    G: Future<Output = Reloaded> + Send + 'static,
+{
+    let clock: Arc<dyn Clock> = HandClock::at(EIGHT);
+    let (tell, told) = mpsc::unbounded_channel();
+    let ledger = Ledger::open(move |moments: Vec<Moment>| {
+        for moment in &moments {
+            tell.send(row(moment)).unwrap();
+        }
+        std::future::ready(Ok(()))
+    });
+    let entries = vec![entry("managers", "0 9 * * *")];
+    let (fire, look) = (mpsc::channel(1).0, mpsc::channel(1).0);
+    let scheduler = Scheduler::start(entries, Arc::clone(&clock), fire, look, ledger.clone()).await.unwrap();
+    let run: super::super::service::Run = Arc::new(move |firing| Box::pin(run(firing)));
+    let service = Service::new(run, Arc::new(move || Box::pin(reload())), clock, ledger, scheduler);
+    (service, told)
+}
+
+/// A moment of `managers` that was due so many seconds before eight.
+fn due_ago(seconds: u64, missed: Option<Cause>) -> Fired {
+    let planned_at = EIGHT.parse::<Timestamp>().unwrap() - Duration::from_secs(seconds);
+    Fired { job: "managers".into(), tick: Tick { planned_at, due: planned_at }, missed }
+}
+
+async fn end_one(service: &mut Service) {
+    let joined = tokio::time::timeout(Duration::from_secs(10), service.runs.join_next_with_id()).await;
+    service.end(joined.expect("a run ends").expect("a run goes on"));
+}
+
+#[tokio::test]
+async fn a_run_that_begins_late_is_late_and_a_job_held_elsewhere_an_overlap() {
+    let (mut service, mut told) = service(|_| async {
+        let instead = Some((Disposition::Overlap, "another process held the job".to_owned()));
+        Ended { run: None, outcome: Outcome::Busy, instead }
+    })
+    .await;
+    service.begin(due_ago(30, None));
+    assert_eq!(soon(&mut told).await, "30 late - -");
+    end_one(&mut service).await;
+    assert_eq!(soon(&mut told).await, "30 overlap - another process held the job");
+    assert!(service.running().is_empty());
+}
+
+#[tokio::test]
+async fn a_moment_waits_for_the_run_that_makes_up_for_another_and_the_next_one_does_not() {
+    let (release, released) = tokio::sync::watch::channel(());
+    let (mut service, mut told) = service(move |_| {
+        let mut released = released.clone();
+        async move {
+            released.changed().await.unwrap();
+            ended(Outcome::Succeeded)
+        }
+    })
+    .await;
+    for fired in [due_ago(40, Some(Cause::Down)), due_ago(30, Some(Cause::Down)), due_ago(20, None), due_ago(10, None)]
+    {
+        service.begin(fired);
+    }
+    assert_eq!(soon(&mut told).await, "40 late - the run of 2026-11-20T07:59:20Z was still going on");
+    assert_eq!(soon(&mut told).await, "50 overlap - the run of 2026-11-20T07:59:20Z was still going on");
+    for row in ["20 caught_up r1 the service was not running", "30 caught_up r1 the service was not running"] {
+        release.send(()).unwrap();
+        end_one(&mut service).await;
+        assert_eq!(soon(&mut told).await, row);
+    }
+    assert_eq!(soon(&mut told).await, "40 late - -");
+    release.send(()).unwrap();
+    end_one(&mut service).await;
+    assert_eq!(soon(&mut told).await, "40 late r1 -");
+    assert!(service.running().is_empty());
+}
+
+#[tokio::test]
+async fn a_paused_job_is_not_run_and_one_that_is_taken_out_neither() {
+    let (mut service, mut told) =
+        reloading(|_| async { panic!("nothing is run") }, || async { Reloaded::Now(Vec::new()) }).await;
+    service.pause("managers".to_owned(), Some("paused by ana".to_owned()));
+    service.begin(due_ago(3, None));
+    assert_eq!(soon(&mut told).await, "57 paused - paused by ana");
+    service.reload(false);
+    let read = service.rereading.read().await;
+    service.take_over(read).await;
+    service.begin(due_ago(2, None));
+    assert_eq!(soon(&mut told).await, "58 skipped - the job was taken out of the configuration");
+}
+
+#[tokio::test]
+async fn a_pause_that_comes_while_the_configuration_is_read_outlives_it() {
+    let (mut service, mut told) = reloading(
+        |_| async { ended(Outcome::Succeeded) },
+        || async { Reloaded::Now(vec![entry("managers", "0 9 * * *")]) },
+    )
+    .await;
+    service.reload(false);
+    service.pause("managers".to_owned(), Some("paused by ana".to_owned()));
+    let read = service.rereading.read().await;
+    service.take_over(read).await;
+    service.begin(due_ago(3, None));
+    assert_eq!(soon(&mut told).await, "57 paused - paused by ana");
+}
+
+#[tokio::test]
+async fn a_refused_configuration_is_shown_until_it_is_mended() {
+    let answers = std::sync::Mutex::new(vec![
+        Reloaded::Unchanged,
+        Reloaded::Refused("gk.toml:3:1: second".to_owned()),
+        Reloaded::Refused("gk.toml:2:1: first".to_owned()),
+    ]);
+    let (mut service, _told) = reloading(
+        |_| async { ended(Outcome::Succeeded) },
+        move || std::future::ready(answers.lock().unwrap().pop().expect("the panic of this test")),
+    )
+    .await;
+    let mut shown = Vec::new();
+    for _ in 0..4 {
+        service.reload(true);
+        let read = service.rereading.read().await;
+        service.take_over(read).await;
+        shown.push(service.about().refused.map(|refused| refused.reason));
+    }
+    let panicked = shown.pop().unwrap().unwrap();
+    assert!(panicked.starts_with("reading it panicked: the panic of this test"), "{panicked}");
+    assert_eq!(shown, [Some("gk.toml:2:1: first".to_owned()), Some("gk.toml:3:1: second".to_owned()), None]);
+}
+
+#[tokio::test]
+async fn what_is_asked_for_at_the_desk_is_a_run_like_another() {
+    let (desk, end) = desk();
+    let clock = HandClock::at(EIGHT);
+    let (signals, asked) = mpsc::channel(4);
+    let hooks = Hooks {
+        run: |_| async { ended(Outcome::Succeeded) },
+        record: |_| async { Ok(()) },
+        reload: || async { Reloaded::Unchanged },
+    };
+    let served = tokio::spawn(serve(vec![entry("managers", "0 9 * * *")], hooks, clock, asked, end));
+    desk.run("licenses".to_owned(), |_| async { panic!("a panic of this test") }).await.unwrap();
+    let (begin, mut begun) = mpsc::unbounded_channel();
+    let work = {
+        let (desk, watched) = (desk.clone(), desk.clone());
+        let work = move |stop: CancellationToken| async move {
+            // The loop shows what is going on as soon as it has begun it.
+            while watched.about().running != ["managers"] {
+                tokio::task::yield_now().await;
+            }
+            begin.send(watched.about()).unwrap();
+            stop.cancelled().await;
+        };
+        tokio::spawn(async move { desk.run("managers".to_owned(), work).await })
+    };
+    let about = soon(&mut begun).await;
+    let next = NextRun { job: "managers".to_owned(), due: "2026-11-20T09:00:00Z".parse().unwrap() };
+    assert_eq!((about.since, about.next), (Some(EIGHT.parse().unwrap()), Some(next)));
+    signals.send(Signal::Stop).await.unwrap();
+    assert_eq!(served.await.unwrap().unwrap(), ExitReason::Drained);
+    assert_eq!(work.await.unwrap(), Ok(()), "a stop waits for it");
+    assert_eq!(desk.run("managers".to_owned(), |_| async {}).await, Err(Leaving));
+}
+
+#[tokio::test]
+async fn a_second_stop_does_not_wait() {
+    let (mut service, _told) = service(|_| std::future::pending()).await;
+    service.begin(due_ago(0, None));
+    let (ask, mut asked) = mpsc::channel(2);
+    ask.send(Signal::Reload).await.unwrap();
+    ask.send(Signal::Stop).await.unwrap();
+    let (_look, mut looked) = mpsc::channel(1);
+    let left = tokio::time::timeout(Duration::from_secs(5), drain(&mut service, &mut asked, &mut looked)).await;
+    assert_eq!(left.expect("it does not wait"), ExitReason::Aborted { running: 1 });
+}
+
+#[tokio::test]
+async fn a_run_that_does_not_end_is_cut_off_when_the_grace_is_over_and_nothing_begins_behind_it() {
+    let (held, mut dropped) = mpsc::unbounded_channel::<()>();
+    let never = move |_| {
+        let held = held.clone();
+        async move {
+            held.closed().await;
+            ended(Outcome::Failed)
+        }
+    };
+    let (mut service, _told) = service(never).await;
+    service.grace = Duration::from_millis(20);
+    service.begin(due_ago(2, Some(Cause::Down)));
+    service.begin(due_ago(0, None));
+    let (_ask, mut asked) = mpsc::channel(1);
+    let (_look, mut looked) = mpsc::channel(1);
+    let left = tokio::time::timeout(Duration::from_secs(5), drain(&mut service, &mut asked, &mut looked)).await;
+    assert_eq!(left.expect("the service leaves"), ExitReason::GraceOver { running: 1 });
+    drop(service);
+    let cut_off = tokio::time::timeout(Duration::from_secs(5), dropped.recv()).await;
+    assert_eq!(cut_off.expect("the run is dropped with its task"), None);
 }
