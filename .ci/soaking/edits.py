@@ -13,7 +13,7 @@ from .service import now
 STEADY = ("l-second", "l-other", "k-second", "k-jitter")  # jobs that never leave
 LEAVING = ("l-leaves", "k-leaves", "m-group")
 NOTICED = 20_000  # milliseconds within which an edit must have been taken in
-ROOM = 1_000  # milliseconds that a row may be behind the edit that ends its stretch
+ROOM = 5_000  # milliseconds from the history's word on a new schedule to the last moment by the old one
 
 
 class Editor:
@@ -65,13 +65,15 @@ class Editor:
                 found.setdefault(job, set()).add(outcome)
             return found
 
-    def rewrite(self, last=False):
-        """One of the rewrites; says what was done. The last one is an edit that every later run shows."""
+    def rewrite(self, leave=False, last=False):
+        """One of the rewrites; says what was done. One can be asked for that takes a job out or puts it back; the last one
+        is an edit that every later run shows."""
         if self.broken:
             return self.mend()
         ways = [way for way in WAYS if self.written[way] == min(self.written.values())]
         way, at = self.dice.choice(ways), now()
-        edits = [self._timeout] if last else [self._timeout, self._leave, self._leave, self._change, self._spoil]
+        edits = [self._timeout, self._leave, self._leave, self._change, self._spoil]
+        edits = [self._timeout] if last else [self._leave] if leave else edits
         what = self.dice.choice(edits)(way, at)
         if self.broken is None:
             self._place(way)
@@ -159,9 +161,10 @@ class Editor:
         """Closes the edges that were open: the old schedule ends where the new one begins to count, or by now."""
         if since is not None and since < edit["at"]:
             self.alarms.append(f"{job} counts from {shown(since)}, and was edited at {shown(edit['at'])}")
-        for stretch in self.stretches[job]:
-            if stretch["from"][1] is None:
-                stretch["from"] = [since or edit["at"], since or at]
-            if stretch["to"] is not None and stretch["to"][1] is None:
-                stretch["to"][1] = since or at + ROOM
+        last = self.stretches[job][-1]
+        ending = [stretch for stretch in self.stretches[job] if stretch["to"] and stretch["to"][1] is None]
+        for stretch in ending:
+            stretch["to"][1] = (since or at) + ROOM
+        if last["from"][1] is None:
+            last["from"] = [since or edit["at"], (since or at) + (ROOM if ending else 0)]
         del self.pending[job]

@@ -230,7 +230,8 @@ def the_last_edition_is_in_force(story, history):
     after = {run["config_fingerprint"] for run in history.runs if run["started_at"] > story["last_edit"] + TAKEN_IN}
     if len(after) != 1 or after & before:
         yield f"after the last edit the runs used {len(after)} editions, {len(after & before)} of them from before"
-    if len(before | after) < story["editions"] / 2:
+    # Not every edition is in force when a run begins: some last for a second, others come while there is no service.
+    if len(before | after) < story["editions"] / 3:
         yield f"{story['editions']} editions were written, and {len(before | after)} were ever used"
 
 

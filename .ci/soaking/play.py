@@ -146,7 +146,8 @@ class Soak(Clerk):
         return took
 
     def kill(self, part):
-        """`kill -9`, and a new start: at once, or after some seconds; the first time after the longest pause."""
+        """`kill -9`, and a new start: at once, or after some seconds; the first time after the longest pause. In a long
+        one a job leaves or comes back, which the service does not see happen."""
         if not self.service.is_up():
             return
         self.service.kill()
@@ -154,13 +155,16 @@ class Soak(Clerk):
         pause = self.dice.choice((0, self.dice.uniform(0.2, longest))) if self.kills else longest
         self.kills += 1
         self.say(f"killed, for {pause:.1f} s")
-        self.at(time.monotonic() - self.began + pause, self.start)
+        at = time.monotonic() - self.began
+        if pause > 1:
+            self.at(at + pause / 2, lambda: self.rewrite(leave=True))
+        self.at(at + pause, self.start)
 
-    def rewrite(self):
+    def rewrite(self, leave=False):
         done = sum(self.editor.written.values())
         if done >= self.options.rewrites:
             return
-        self.rewritten(self.editor.rewrite(last=done >= self.options.rewrites - 2))
+        self.rewritten(self.editor.rewrite(leave, last=done >= self.options.rewrites - 2))
         if self.editor.broken:
             self.at(time.monotonic() - self.began + self.dice.uniform(0.5, 1.5), self.mend)
 
