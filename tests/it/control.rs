@@ -125,7 +125,7 @@ async fn the_socket_is_for_the_service_and_its_group() {
 fn open_house(org: &Org) -> String {
     fs::set_permissions(org.home(), Permissions::from_mode(0o755)).unwrap();
     let socket = org.home().join("run/control.sock");
-    format!("{NEVER}[control]\nsocket = {socket:?}\n")
+    format!("{NEVER}[control]\nsocket = \"{}\"\n", socket.display())
 }
 
 fn owners(directory: &Path) -> Vec<u32> {

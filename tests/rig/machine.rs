@@ -1,5 +1,6 @@
 //! A machine to test on: booted, with the package installed, shut down when dropped.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -115,7 +116,7 @@ impl Machine {
             let file = format!("/etc/graphkeeper/{unit}-{name}.cred");
             let encrypt = format!("systemd-creds encrypt --with-key=host --name={name} - {file}");
             self.sh(&format!("printf %s '{secret}' | {encrypt}")).exits(0);
-            settings += &format!("LoadCredentialEncrypted={name}:{file}\n");
+            writeln!(settings, "LoadCredentialEncrypted={name}:{file}").unwrap();
         }
         self.drop_in(unit, "credentials", &settings);
     }
