@@ -44,27 +44,27 @@ pub async fn standings(
     when: When,
     now: Timestamp,
 ) -> Result<Vec<Standing>, HistoryError> {
-    let pauses = history.pauses().await?;
+    let paused_jobs = history.pauses().await?;
     let mut standings = Vec::new();
-    let mut stored = Vec::new();
+    let mut before = Vec::new();
     for settings in jobs {
         let Some(schedule) = settings.schedule.clone() else { continue };
         let scheduled = history.scheduled(&settings.name).await?;
         let past = history.past(&settings.name, now).await?;
-        let paused = pauses.get(&settings.name).map(why);
+        let paused = paused_jobs.get(&settings.name).map(why);
         standings.push(Standing { settings: settings.clone(), schedule, past, paused });
-        stored.push(scheduled);
+        before.push(scheduled);
     }
     // Only now that everything is known: a database that fails in between has changed nothing.
-    for (standing, scheduled) in standings.iter_mut().zip(stored) {
+    for (standing, scheduled) in standings.iter_mut().zip(before) {
         standing.past.since = match scheduled {
             Some(scheduled) if standing.is_scheduled_as(&scheduled) && scheduled.since <= now => scheduled.since,
             scheduled => {
                 if let Some(before) = scheduled.filter(|before| !standing.is_scheduled_as(before)) {
                     standing.replace(history, &before, when, now).await?;
                 }
-                let Standing { settings, schedule, .. } = standing;
-                history.schedule_job(&settings.name, &schedule.to_string(), &settings.zone.name, now).await?;
+                let (settings, text) = (&standing.settings, standing.schedule.to_string());
+                history.schedule_job(&settings.name, &text, &settings.zone.name, now).await?;
                 now
             }
         };

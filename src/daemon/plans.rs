@@ -108,7 +108,9 @@ impl Plans {
     /// Tells the ledger what was found, has the rest fired, and hands back what is to be caught up.
     fn take(&mut self, id: Uuid, found: Found) -> Option<(Uuid, Vec<Fired>)> {
         let Found { rows, fire, mut catch_up } = found;
-        rows.into_iter().for_each(|rows| self.ledger.tell(rows));
+        for rows in rows {
+            self.ledger.tell(rows);
+        }
         let (plan, now) = (self.by_id.get_mut(&id)?, self.seen.wall);
         if !fire.is_empty() {
             // What this look found missed comes before what it found due.

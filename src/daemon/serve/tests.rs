@@ -268,7 +268,7 @@ async fn what_is_asked_for_at_the_desk_is_a_run_like_another() {
     };
     let served = tokio::spawn(serve(vec![entry("managers", "0 9 * * *")], hooks, clock, asked, end));
     desk.run("licenses".to_owned(), |_| async { panic!("a panic of this test") }).await.unwrap();
-    let (begin, mut begun) = mpsc::unbounded_channel();
+    let (show, mut shown) = mpsc::unbounded_channel();
     let work = {
         let (desk, watched) = (desk.clone(), desk.clone());
         let work = move |stop: CancellationToken| async move {
@@ -276,12 +276,12 @@ async fn what_is_asked_for_at_the_desk_is_a_run_like_another() {
             while watched.about().running != ["managers"] {
                 tokio::task::yield_now().await;
             }
-            begin.send(watched.about()).unwrap();
+            show.send(watched.about()).unwrap();
             stop.cancelled().await;
         };
         tokio::spawn(async move { desk.run("managers".to_owned(), work).await })
     };
-    let about = soon(&mut begun).await;
+    let about = soon(&mut shown).await;
     let next = NextRun { job: "managers".to_owned(), due: "2026-11-20T09:00:00Z".parse().unwrap() };
     assert_eq!((about.since, about.next), (Some(EIGHT.parse().unwrap()), Some(next)));
     signals.send(Signal::Stop).await.unwrap();
