@@ -106,7 +106,7 @@ async fn a_database_that_is_none_is_refused_and_left_as_it_is() {
     fs::create_dir_all(org.state()).unwrap();
     let rubbish = "not a database, but somebody's notes\n".repeat(100);
     fs::write(org.database_path(), &rubbish).unwrap();
-    let run = org.reconcile().await.exits(1);
+    let run = org.reconcile().await.exits(2);
     assert!(run.stderr.contains("graphkeeper.db") && run.stderr.contains("hint:"), "{}", run.stderr);
     assert_eq!((org.writes(), fs::read_to_string(org.database_path()).unwrap()), (0, rubbish));
 }
@@ -133,7 +133,7 @@ async fn a_database_of_a_newer_program_is_refused_with_what_is_needed() {
     database.execute("update meta set value = '9.9.9' where key = 'program'").await;
     drop(database);
     for command in [&["run", "managers"][..], &["history"]] {
-        let told = org.shows(command).await.exits(1).stderr;
+        let told = org.shows(command).await.exits(2).stderr;
         assert!(told.contains("9.9.9"), "{command:?}: {told}");
     }
     assert_eq!(org.writes(), 0);
