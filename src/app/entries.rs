@@ -70,8 +70,24 @@ pub async fn standings(
         };
     }
     let names: Vec<&str> = standings.iter().map(|standing| standing.settings.name.as_str()).collect();
+    if when == When::Start {
+        for job in history.scheduled_jobs().await?.iter().filter(|job| !names.contains(&job.as_str())) {
+            let paused = paused_jobs.get(job).map(why);
+            gone(history, job, paused, now).await?;
+        }
+    }
     history.unschedule_jobs_except(&names).await?;
     Ok(standings)
+}
+
+/// A job lost its schedule while the service was down: what came until then has its rows, too.
+async fn gone(history: &History, job: &str, paused: Option<String>, now: Timestamp) -> Result<(), HistoryError> {
+    let Some(before) = history.scheduled(job).await? else { return Ok(()) };
+    let past = history.past(job, now).await?;
+    let mut moments = missed(job, &before, &past, now);
+    moments.extend(&past.unbegun);
+    let reason = "the job was taken out of the configuration while the service was down";
+    record(history, job, &moments, paused, reason, now).await
 }
 
 /// Why a job is paused, as the ledger says it.
@@ -97,35 +113,48 @@ impl Standing {
         if when == When::Reload {
             return Ok(());
         }
-        let moments = match moments(before, &self.past, now) {
-            Ok(moments) => moments,
-            Err(problem) => {
-                warn!(%job, "what {job} missed by its schedule before cannot be told: {problem}");
-                return Ok(());
-            }
-        };
+        let moments = missed(job, before, &self.past, now);
         info!(%job, moments = moments.len(), "the schedule of {job} was changed while the service was down");
-        let (disposition, reason) = match &self.paused {
-            Some(why) => (Disposition::Paused, why.clone()),
-            None => (Disposition::Down, "the schedule was changed while the service was down".to_owned()),
-        };
-        let row = |planned_at: &Timestamp| Moment {
-            job: job.clone(),
-            planned_at: *planned_at,
-            disposition,
-            run: None,
-            reason: Some(reason.clone()),
-        };
-        for list in moments.chunks(LIST) {
-            history.record_moments(&list.iter().map(row).collect::<Vec<_>>(), now).await?;
-        }
+        let reason = "the schedule was changed while the service was down";
+        record(history, job, &moments, self.paused.clone(), reason, now).await?;
         // A period counts from the newest moment of all.
         self.past.last = moments.last().copied().or(self.past.last);
         Ok(())
     }
 }
 
-/// The moments of a stored schedule that have no row.
+/// Records moments that came while the service was down, and which nobody will make up for.
+async fn record(
+    history: &History,
+    job: &str,
+    moments: &[Timestamp],
+    paused: Option<String>,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), HistoryError> {
+    let disposition = if paused.is_some() { Disposition::Paused } else { Disposition::Down };
+    let reason = paused.unwrap_or_else(|| reason.to_owned());
+    let row = |planned_at: &Timestamp| Moment {
+        job: job.to_owned(),
+        planned_at: *planned_at,
+        disposition,
+        run: None,
+        reason: Some(reason.clone()),
+    };
+    for list in moments.chunks(LIST) {
+        history.record_moments(&list.iter().map(row).collect::<Vec<_>>(), now).await?;
+    }
+    Ok(())
+}
+
+/// The moments of a stored schedule that have no row; none when it cannot be read, which is said.
+fn missed(job: &str, stored: &Scheduled, past: &Past, now: Timestamp) -> Vec<Timestamp> {
+    moments(stored, past, now).unwrap_or_else(|problem| {
+        warn!(%job, "what {job} missed by its schedule before cannot be told: {problem}");
+        Vec::new()
+    })
+}
+
 fn moments(stored: &Scheduled, past: &Past, now: Timestamp) -> Result<Vec<Timestamp>, String> {
     let schedule: Schedule = stored.schedule.parse().map_err(|problem| format!("{problem}"))?;
     let zone = TimeZone::get(&stored.zone).map_err(|problem| format!("{problem}"))?;
@@ -217,6 +246,27 @@ mod tests {
         taken_up(&place, &[job("managers", "every 10 seconds")], When::Start, 0).await;
         let standings = taken_up(&place, &[job("managers", "cron * * * * *")], When::Reload, 35).await;
         assert_eq!((standings[0].past.since, rows(&place).await.len()), (at(35), 0));
+    }
+
+    #[tokio::test]
+    async fn a_job_taken_out_while_the_service_was_down_has_its_moments_recorded() {
+        let place = Place::new().await;
+        let both = [job("managers", "every 10 seconds"), job("licenses", "every 10 seconds")];
+        taken_up(&place, &both, When::Start, 0).await;
+        record(&place, "managers", 0).await;
+        let begun = Moment {
+            job: "managers".to_owned(),
+            planned_at: at(10),
+            disposition: Disposition::Ran,
+            run: None,
+            reason: None,
+        };
+        place.history.record_moments(&[begun], at(10)).await.unwrap();
+        for now in [35, 70] {
+            taken_up(&place, &both[1..], When::Start, now).await;
+            let down = Disposition::Down;
+            assert_eq!(rows(&place).await, [(0, Disposition::Overlap), (10, down), (20, down), (30, down)], "at {now}");
+        }
     }
 
     #[tokio::test]

@@ -175,6 +175,15 @@ impl App {
         self.history.close().await;
     }
 
+    /// Closes the rows of runs that dead processes left open, also of jobs that are not configured any more.
+    ///
+    /// # Errors
+    ///
+    /// The history cannot be read or written.
+    pub async fn close_lost(&self, caller: &str) -> Result<(), HistoryError> {
+        self.runner.close_lost(caller).await
+    }
+
     /// Closes the history as a service does that is asked to leave: runs that still go on are recorded as cut off, and nothing
     /// is waited for longer than a second in all.
     pub async fn leave(&self) {

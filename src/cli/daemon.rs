@@ -61,6 +61,7 @@ pub(super) async fn serve(
     file: &Path,
     signals: tokio::sync::mpsc::Receiver<daemon::Signal>,
 ) -> Result<u8, Failure> {
+    app.close_lost(&caller::name()).await?;
     let entries = entries(&app, When::Start).await?;
     let (ledger, clock) = (app.clone(), Arc::clone(&app.clock));
     let live = Arc::new(Live::new(app, file.to_owned(), config::environment()));

@@ -44,6 +44,13 @@ impl History {
         .transpose()
     }
 
+    /// The jobs that were last served by a schedule.
+    pub async fn scheduled_jobs(&self) -> Result<Vec<String>, HistoryError> {
+        Ok(sqlx::query_scalar!("select name from job where schedule is not null order by name")
+            .fetch_all(&self.reader)
+            .await?)
+    }
+
     /// Remembers the schedule of a job, whose moments count after `since`.
     pub async fn schedule_job(
         &self,

@@ -223,6 +223,13 @@ impl History {
         Ok(())
     }
 
+    /// The jobs that have an open run: one that goes on, or that a dead process left open.
+    pub async fn jobs_with_open_runs(&self) -> Result<Vec<String>, HistoryError> {
+        Ok(sqlx::query_scalar!("select job from run where outcome is null order by job")
+            .fetch_all(&self.reader)
+            .await?)
+    }
+
     /// Closes runs of a job that a dead process left open. Call it only while holding the job's lock.
     pub async fn interrupt_open_runs(&self, job: &str, now: Timestamp) -> Result<Vec<RunId>, HistoryError> {
         let now = stamp(now);

@@ -170,10 +170,7 @@ impl Runner {
         lock: &mut JobLock,
         started: Timestamp,
     ) -> Result<(), HistoryError> {
-        self.settle(lock).await?;
-        for lost in self.history.interrupt_open_runs(&job.name, started).await? {
-            warn!("run {lost} of {} was cut off and is recorded as interrupted", job.name);
-        }
+        self.close_before(lock, started).await?;
         self.history
             .open_run(&NewRun {
                 id: run.clone(),
@@ -188,6 +185,34 @@ impl Runner {
                 moment: order.moment,
             })
             .await
+    }
+
+    /// Closes the rows that dead processes left open, of every job that nobody runs just now. The next run of a job would do
+    /// it, too; that may be days away, or never come for a job that is not configured any more.
+    ///
+    /// # Errors
+    ///
+    /// The history cannot be read or written.
+    pub async fn close_lost(&self, caller: &str) -> Result<(), HistoryError> {
+        for job in self.history.jobs_with_open_runs().await? {
+            let now = self.clock.now();
+            let (pid, run) = (std::process::id(), "none".to_owned());
+            let holder = Holder { pid, caller: caller.to_owned(), run, since: Some(now) };
+            // Held: that run goes on in another process.
+            if let Ok(mut lock) = JobLock::take(&self.state, &job, &holder) {
+                self.close_before(&mut lock, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes what earlier runs of a job left open, with what is known of them.
+    async fn close_before(&self, lock: &mut JobLock, now: Timestamp) -> Result<(), HistoryError> {
+        self.settle(lock).await?;
+        for lost in self.history.interrupt_open_runs(lock.job(), now).await? {
+            warn!("run {lost} of {} was cut off and is recorded as interrupted", lock.job());
+        }
+        Ok(())
     }
 
     /// Writes the ends that could not be written before: those of this process, and what the job's lock file kept.
@@ -361,5 +386,29 @@ fn log(finish: &Finish, took: Duration, trigger: Trigger) {
             warn!(%outcome, duration_ms, reason, hint, "{message}");
         }
         _ => error!(%outcome, duration_ms, reason, hint, "{message}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::history::testing::{Place, a_run};
+
+    #[tokio::test]
+    async fn runs_that_dead_processes_left_open_are_closed_and_those_that_go_on_are_not() {
+        let place = Place::new().await;
+        for job in ["managers", "licenses"] {
+            let run = NewRun { job: job.to_owned(), ..a_run(job, Trigger::Schedule, 0) };
+            place.history.open_run(&run).await.unwrap();
+        }
+        let holder = Holder { pid: 7, caller: "root".to_owned(), run: "managers".to_owned(), since: None };
+        let state = place.directory.path().to_owned();
+        let _goes_on = JobLock::take(&state, "managers", &holder).unwrap();
+        let runner = Runner::new(place.history.clone(), Arc::new(SystemClock), state, "1".to_owned());
+        runner.close_lost("root").await.unwrap();
+        assert_eq!(place.history.jobs_with_open_runs().await.unwrap(), ["managers"]);
+        let lost = place.history.run(&RunId::stored("licenses")).await.unwrap().unwrap();
+        assert_eq!(lost.outcome, Some(Outcome::Interrupted));
     }
 }
