@@ -104,9 +104,8 @@ pub async fn open_history(settings: &Settings) -> Result<History, AppError> {
 
 /// Opens the history for small writes, such as `release`: needs the state directory, but no secret.
 pub async fn open_history_to_write(settings: &Settings, clock: &dyn Clock) -> Result<History, AppError> {
-    let state = &settings.state_directory;
-    make_private(state).map_err(|source| AppError::State { path: state.clone(), source })?;
-    let path = database(state);
+    make_state(settings)?;
+    let path = database(&settings.state_directory);
     History::open(&path, clock.now()).await.map_err(|source| AppError::History { path, source })
 }
 
@@ -216,10 +215,12 @@ fn no_job(settings: &Settings, name: &str) -> AppError {
     AppError::NoJob { name: name.to_owned(), near: near.map(|(_, job)| job.clone()) }
 }
 
-/// A state directory holds tokens and names: nobody else's business.
-fn make_private(state: &Path) -> std::io::Result<()> {
+/// Makes the state directory where it is missing. It holds tokens and names: nobody else's business.
+pub fn make_state(settings: &Settings) -> Result<(), AppError> {
     use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o750).create(state)
+    let state = &settings.state_directory;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o750).create(state);
+    made.map_err(|source| AppError::State { path: state.clone(), source })
 }
 
 /// A history belongs to one organization and one tenant.

@@ -7,14 +7,15 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::app::App;
 use crate::app::entries::{Standing, When, standings};
 use crate::app::live::{Live, Reload};
+use crate::app::{App, make_state};
 use crate::cli::args::Global;
 use crate::cli::failure::Failure;
 use crate::cli::{caller, carrier, exit, work};
-use crate::clock::SystemClock;
+use crate::clock::{Clock as _, SystemClock};
 use crate::config;
+use crate::config::settings::Settings;
 use crate::config::watch::Watch;
 use crate::control::{self, Counter, Socket};
 use crate::daemon::{self, Desk, Ended, Entry, ExitReason, Firing, Hooks, Reloaded};
@@ -36,20 +37,23 @@ pub(super) async fn run(global: &Global) -> Result<u8, Failure> {
         warn!("{concern}");
     }
     carrier::own(&settings.state_directory)?;
+    make_state(&settings)?;
+    // Before the history is opened, and perhaps migrated, under a service that lives.
+    let _alone = alone(&settings)?;
     let app = App::open(settings, &config::environment(), Arc::new(SystemClock)).await?;
-    let _alone = alone(&app)?;
     serve(app, &global.config, signals).await
 }
 
 /// One service per state directory: a second one would fire every moment again.
-fn alone(app: &App) -> Result<JobLock, Failure> {
-    let (pid, since) = (std::process::id(), Some(app.clock.now()));
+fn alone(settings: &Settings) -> Result<JobLock, Failure> {
+    let state = &settings.state_directory;
+    let (pid, since) = (std::process::id(), Some(SystemClock.now()));
     let holder = Holder { pid, caller: caller::name(), run: "none".to_owned(), since };
-    JobLock::take(&app.settings.state_directory, lock::SERVICE, &holder).map_err(|error| match error {
+    JobLock::take(state, lock::SERVICE, &holder).map_err(|error| match error {
         LockError::Held { holder, .. } => {
             let who = holder.map_or_else(|| "another process".to_owned(), |holder| format!("process {}", holder.pid));
-            let state = app.settings.state_directory.display();
-            Failure::new(exit::BUSY, format!("{who} serves the state directory {state} already"), None)
+            let message = format!("{who} serves the state directory {} already", state.display());
+            Failure::new(exit::BUSY, message, None)
         }
         error @ LockError::Unusable { .. } => anyhow::Error::from(error).into(),
     })
@@ -152,8 +156,9 @@ async fn fire(app: Arc<App>, firing: Firing) -> Ended {
             Ended { run: report.begun.then_some(report.run), outcome, instead }
         }
         Err(problem) => {
+            // Taken out of the configuration a moment ago, most likely.
             error!(error = &problem as &dyn std::error::Error, "a moment of {} could not be run", firing.job);
-            Ended { run: None, outcome: Outcome::Failed, instead: None }
+            Ended { run: None, outcome: Outcome::Failed, instead: Some((Disposition::Skipped, chain(&problem))) }
         }
     }
 }

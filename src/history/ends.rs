@@ -22,21 +22,28 @@ pub struct End {
     pub calls: Vec<CallRow>,
 }
 
-/// Ends by run. Clones of a history share it.
-pub(super) type Owed = Arc<Mutex<BTreeMap<RunId, End>>>;
+/// Ends that are not written yet. Clones of a history share them.
+#[derive(Debug, Default)]
+pub(super) struct Ends {
+    by_run: Mutex<BTreeMap<RunId, End>>,
+    /// One writes at a time, lest the calls of a run are written twice.
+    turn: tokio::sync::Mutex<()>,
+}
+
+pub(super) type Owed = Arc<Ends>;
 
 impl History {
-    /// Records the end of a run. One that cannot be written now is kept, for [`History::settle_ends`].
+    /// Records the end of a run. One that cannot be written now is kept, for [`History::settle_ends`]; so is one whose
+    /// caller goes away meanwhile.
     ///
     /// # Errors
     ///
     /// What kept the database from taking it; [`HistoryError::Missing`] when no such run is open, which is not tried again.
-    pub async fn record_end(&self, mut end: End) -> Result<(), HistoryError> {
-        let written = self.write_end(&mut end).await;
-        if written.as_ref().is_err_and(|error| !matches!(error, HistoryError::Missing { .. })) {
-            self.owed().insert(end.closing.run.clone(), end);
-        }
-        written
+    pub async fn record_end(&self, end: End) -> Result<(), HistoryError> {
+        let run = end.closing.run.clone();
+        self.owed().insert(run.clone(), end);
+        let _turn = self.owed.turn.lock().await;
+        self.pay(&run).await
     }
 
     /// Tries to write the ends that are owed, and names the runs whose ends now are.
@@ -45,21 +52,29 @@ impl History {
     ///
     /// The first that cannot be written says why; it and those after it stay owed.
     pub async fn settle_ends(&self) -> Result<Vec<RunId>, HistoryError> {
+        let _turn = self.owed.turn.lock().await;
         let mut settled = Vec::new();
         let owed: Vec<RunId> = self.owed().keys().cloned().collect();
         for run in owed {
-            let Some(mut end) = self.owed().remove(&run) else { continue };
-            match self.write_end(&mut end).await {
+            match self.pay(&run).await {
                 Ok(()) => settled.push(run),
                 // Closed meanwhile by another process, from the job's lock file.
                 Err(HistoryError::Missing { .. }) => {}
-                Err(error) => {
-                    self.owed().insert(run, end);
-                    return Err(error);
-                }
+                Err(error) => return Err(error),
             }
         }
         Ok(settled)
+    }
+
+    /// Writes one end that is owed. It stays owed until it is written.
+    async fn pay(&self, run: &RunId) -> Result<(), HistoryError> {
+        let Some(mut end) = self.owed().get(run).cloned() else { return Ok(()) };
+        let written = self.write_end(&mut end).await;
+        match written {
+            Ok(()) | Err(HistoryError::Missing { .. }) => self.owed().remove(run),
+            Err(_) => self.owed().insert(run.clone(), end),
+        };
+        written
     }
 
     /// Whether the end of a run is owed, and can still be paid.
@@ -92,12 +107,14 @@ impl History {
 
     fn owed(&self) -> std::sync::MutexGuard<'_, BTreeMap<RunId, End>> {
         // A panic elsewhere leaves the map whole: no entry is half made.
-        self.owed.lock().unwrap_or_else(PoisonError::into_inner)
+        self.owed.by_run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
     use crate::domain::run::{Outcome, Trigger};
     use crate::history::calls::Verdict;
@@ -147,6 +164,19 @@ mod tests {
         assert!(place.history.settle_ends().await.unwrap().is_empty());
         assert_eq!(place.history.run(&run).await.unwrap().unwrap().outcome, Some(Outcome::Succeeded));
         assert_eq!(rows(&place.history, "call").await, 1, "its calls are not written twice");
+    }
+
+    #[tokio::test]
+    async fn an_end_whose_writer_was_dropped_is_owed() {
+        let place = Place::new().await;
+        let run = a_run("aaaa0001", Trigger::Schedule, 0);
+        place.history.open_run(&run).await.unwrap();
+        let holder = place.history.begin().await.unwrap();
+        assert!(place.history.record_end(end(&run.id)).now_or_never().is_none(), "the one connection is in use");
+        assert!(place.history.owes_ends());
+        drop(holder);
+        assert_eq!(place.history.settle_ends().await.unwrap(), std::slice::from_ref(&run.id));
+        assert_eq!(rows(&place.history, "call").await, 1);
     }
 
     #[tokio::test]

@@ -151,11 +151,15 @@ impl Runner {
         let calls = CallLog::default();
         let mut finish = guarded(Arc::clone(job), order.task.clone(), context, calls.clone()).await.naming(run);
         let end = self.end(run, job, &finish, &calls.take());
-        let closing = end.closing.clone();
-        if let Err(error) = self.history.record_end(end).await {
-            error!(error = &error as &dyn std::error::Error, "the end of run {run} could not be recorded");
-            self.record_later(lock, closing);
-            finish = finish.unrecorded(&error);
+        // Before the history, which may be locked for long: killed meanwhile, the next run closes this one as it ended.
+        keep_end(lock, Some(end.closing.clone()));
+        match self.history.record_end(end).await {
+            Ok(()) => keep_end(lock, None),
+            Err(error) => {
+                error!(error = &error as &dyn std::error::Error, "the end of run {run} could not be recorded");
+                self.record_later();
+                finish = finish.unrecorded(&error);
+            }
         }
         finish
     }
@@ -225,18 +229,13 @@ impl Runner {
             Err(HistoryError::Missing { .. }) => {}
             Err(error) => return Err(error),
         }
-        if let Err(error) = lock.keep_end(None) {
-            warn!(error = &error as &dyn std::error::Error, "the lock file of {} cannot be written", lock.job());
-        }
+        keep_end(lock, None);
         Ok(())
     }
 
-    /// Sees to it that the end of a run is recorded when the history takes it again: by this process as soon as it does, else
-    /// by the job's next run.
-    fn record_later(&self, lock: &mut JobLock, closing: Closing) {
-        if let Err(error) = lock.keep_end(Some(closing)) {
-            warn!(error = &error as &dyn std::error::Error, "the lock file of {} cannot be written", lock.job());
-        }
+    /// Sees to it that the ends of runs are recorded as soon as the history takes them again. What this process does not
+    /// live to see is left to the job's next run, by its lock file.
+    fn record_later(&self) {
         let history = self.history.clone();
         tokio::spawn(async move {
             let mut wait = RETRY_FIRST;
@@ -301,6 +300,13 @@ const LAST_WORDS: Duration = Duration::from_millis(300);
 fn say_settled(runs: &[RunId]) {
     for run in runs {
         info!("the end of run {run}, which could not be recorded at the time, is recorded now");
+    }
+}
+
+/// Keeps the end of a run in the job's lock file, or forgets the one that is there.
+fn keep_end(lock: &mut JobLock, end: Option<Closing>) {
+    if let Err(error) = lock.keep_end(end) {
+        warn!(error = &error as &dyn std::error::Error, "the lock file of {} cannot be written", lock.job());
     }
 }
 

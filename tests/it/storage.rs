@@ -159,6 +159,30 @@ async fn an_end_that_could_not_be_recorded_is_recorded_by_the_jobs_next_run_as_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn killed_while_the_database_is_locked_a_run_that_ended_is_no_interrupted_one() {
+    let org = a_move().await;
+    let gate = org.hold_answer("/v1.0/me", When::Nth(1));
+    let run = org.spawn(&["run", "keepalive"]);
+    reached(&gate).await;
+    let before = org.database().await.number("select count(*) from run").await;
+    let holder = lock(&org).await;
+    gate.open();
+    let kept = org.state().join("locks/keepalive.lock");
+    within("the end is kept in the lock file", async {
+        while !fs::read_to_string(&kept).unwrap().contains("succeeded") {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    run.kill().await;
+    unlock(holder).await;
+    org.run(&["run", "keepalive"]).await.exits(0);
+    let mut database = org.database().await;
+    assert_eq!(database.number("select count(*) from run where outcome = 'interrupted'").await, 0);
+    assert_eq!(database.number("select count(*) from run").await, before + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_service_records_an_end_by_itself_when_the_database_takes_it_again() {
     let org = Org::team(["ana", "bo"]).await;
     org.run(&["run", "licenses"]).await.exits(0);
