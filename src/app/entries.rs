@@ -1,5 +1,7 @@
 //! From where on each job is to be fired: the configured schedules beside what the history knows of each.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tracing::{info, warn};
@@ -9,7 +11,7 @@ use crate::domain::moment::{Disposition, Moment, Past};
 use crate::history::History;
 use crate::history::error::HistoryError;
 use crate::history::jobs::{Pause, Scheduled};
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, ScheduleError};
 
 /// The most moments of a schedule that was changed which are recorded one by one: a week of every second.
 const MOST: usize = 700_000;
@@ -37,57 +39,85 @@ pub enum When {
 }
 
 /// Joins `jobs` with the history, and stores there what is scheduled from now on. A new schedule counts from now; the
-/// moments of the one before that nobody fired are recorded as `down`.
+/// moments of the one before that nobody fired, and those of jobs that are scheduled no more, are recorded as `down`.
 pub async fn standings(
     history: &History,
     jobs: impl IntoIterator<Item = &JobSettings>,
     when: When,
     now: Timestamp,
 ) -> Result<Vec<Standing>, HistoryError> {
-    let paused_jobs = history.pauses().await?;
-    let mut standings = Vec::new();
-    let mut before = Vec::new();
-    for settings in jobs {
-        let Some(schedule) = settings.schedule.clone() else { continue };
-        let scheduled = history.scheduled(&settings.name).await?;
-        let past = history.past(&settings.name, now).await?;
-        let paused = paused_jobs.get(&settings.name).map(why);
-        standings.push(Standing { settings: settings.clone(), schedule, past, paused });
-        before.push(scheduled);
-    }
+    let Joined { standings, replaced, unstored } = join(history, jobs, when, now).await?;
     // Only now that everything is known: a database that fails in between has changed nothing.
-    for (standing, scheduled) in standings.iter_mut().zip(before) {
-        standing.past.since = match scheduled {
-            Some(scheduled) if standing.is_scheduled_as(&scheduled) && scheduled.since <= now => scheduled.since,
-            scheduled => {
-                if let Some(before) = scheduled.filter(|before| !standing.is_scheduled_as(before)) {
-                    standing.replace(history, &before, when, now).await?;
-                }
-                let (settings, text) = (&standing.settings, standing.schedule.to_string());
-                history.schedule_job(&settings.name, &text, &settings.zone.name, now).await?;
-                now
-            }
-        };
+    for rows in &replaced {
+        rows.record(history, now).await?;
+    }
+    for standing in standings.iter().filter(|standing| unstored.contains(&standing.settings.name)) {
+        let (settings, text) = (&standing.settings, standing.schedule.to_string());
+        history.schedule_job(&settings.name, &text, &settings.zone.name, now).await?;
     }
     let names: Vec<&str> = standings.iter().map(|standing| standing.settings.name.as_str()).collect();
-    if when == When::Start {
-        for job in history.scheduled_jobs().await?.iter().filter(|job| !names.contains(&job.as_str())) {
-            let paused = paused_jobs.get(job).map(why);
-            gone(history, job, paused, now).await?;
-        }
-    }
     history.unschedule_jobs_except(&names).await?;
     Ok(standings)
 }
 
-/// A job lost its schedule while the service was down: what came until then has its rows, too.
-async fn gone(history: &History, job: &str, paused: Option<String>, now: Timestamp) -> Result<(), HistoryError> {
-    let Some(before) = history.scheduled(job).await? else { return Ok(()) };
-    let past = history.past(job, now).await?;
-    let mut moments = missed(job, &before, &past, now);
-    moments.extend(&past.unbegun);
-    let reason = "the job was taken out of the configuration while the service was down";
-    record(history, job, &moments, paused, reason, now).await
+/// What [`standings`] would say; nothing is stored.
+pub async fn foreseen(
+    history: &History,
+    jobs: impl IntoIterator<Item = &JobSettings>,
+    when: When,
+    now: Timestamp,
+) -> Result<Vec<Standing>, HistoryError> {
+    Ok(join(history, jobs, when, now).await?.standings)
+}
+
+/// The jobs beside the history, and what of it is not stored yet.
+struct Joined {
+    standings: Vec<Standing>,
+    /// Moments of schedules that are no more.
+    replaced: Vec<Replaced>,
+    /// Jobs whose schedule counts from now.
+    unstored: BTreeSet<String>,
+}
+
+async fn join(
+    history: &History,
+    jobs: impl IntoIterator<Item = &JobSettings>,
+    when: When,
+    now: Timestamp,
+) -> Result<Joined, HistoryError> {
+    let on_pause = history.pauses().await?;
+    let mut schedules = history.schedules().await?;
+    let (mut standings, mut replaced, mut unstored) = (Vec::new(), Vec::new(), BTreeSet::new());
+    for settings in jobs {
+        let Some(schedule) = settings.schedule.clone() else { continue };
+        let (job, before) = (&settings.name, schedules.remove(&settings.name));
+        let (past, paused) = (history.past(job, now).await?, on_pause.get(job).map(why));
+        let mut standing = Standing { settings: settings.clone(), schedule, past, paused };
+        let stays = before.as_ref().is_some_and(|before| standing.is_scheduled_as(before));
+        if !stays || standing.past.since > now {
+            standing.past.since = now;
+            unstored.insert(job.clone());
+        }
+        if let (Some(before), When::Start, false) = (before, when, stays) {
+            let moments = moments(job, &before, &standing.past, now);
+            // A period counts from the newest moment of all.
+            standing.past.last = moments.last().copied().or(standing.past.last);
+            let why = "the schedule was changed while the service was down";
+            replaced.push(Replaced::of(job, moments, standing.paused.as_ref(), why));
+        }
+        standings.push(standing);
+    }
+    if when == When::Start {
+        for (job, before) in schedules {
+            let past = history.past(&job, now).await?;
+            let mut left = moments(&job, &before, &past, now);
+            // Said to be run, and never begun: nobody makes up for them any more.
+            left.extend(&past.unbegun);
+            let why = "the job was taken out of the configuration while the service was down";
+            replaced.push(Replaced::of(&job, left, on_pause.get(&job).map(self::why).as_ref(), why));
+        }
+    }
+    Ok(Joined { standings, replaced, unstored })
 }
 
 /// Why a job is paused, as the ledger says it.
@@ -100,69 +130,62 @@ impl Standing {
     fn is_scheduled_as(&self, scheduled: &Scheduled) -> bool {
         scheduled.zone == self.settings.zone.name && scheduled.schedule.parse().as_ref() == Ok(&self.schedule)
     }
+}
 
-    /// The schedule is another than `before`, by which moments came that nobody decided.
-    async fn replace(
-        &mut self,
-        history: &History,
-        before: &Scheduled,
-        when: When,
-        now: Timestamp,
-    ) -> Result<(), HistoryError> {
-        let job = &self.settings.name;
-        if when == When::Reload {
-            return Ok(());
+/// Moments that nobody decided, of a schedule that is no more.
+struct Replaced {
+    job: String,
+    moments: Vec<Timestamp>,
+    disposition: Disposition,
+    reason: String,
+}
+
+impl Replaced {
+    fn of(job: &str, moments: Vec<Timestamp>, paused: Option<&String>, why: &str) -> Self {
+        let (disposition, reason) = match paused {
+            Some(why) => (Disposition::Paused, why.clone()),
+            None => (Disposition::Down, why.to_owned()),
+        };
+        Self { job: job.to_owned(), moments, disposition, reason }
+    }
+
+    async fn record(&self, history: &History, now: Timestamp) -> Result<(), HistoryError> {
+        let Self { job, moments, disposition, reason } = self;
+        info!(%job, moments = moments.len(), %disposition, "{job} has moments that are not made up for: {reason}");
+        let row = |planned_at: &Timestamp| Moment {
+            job: job.clone(),
+            planned_at: *planned_at,
+            disposition: *disposition,
+            run: None,
+            reason: Some(reason.clone()),
+        };
+        for list in moments.chunks(LIST) {
+            history.record_moments(&list.iter().map(row).collect::<Vec<_>>(), now).await?;
         }
-        let moments = missed(job, before, &self.past, now);
-        info!(%job, moments = moments.len(), "the schedule of {job} was changed while the service was down");
-        let reason = "the schedule was changed while the service was down";
-        record(history, job, &moments, self.paused.clone(), reason, now).await?;
-        // A period counts from the newest moment of all.
-        self.past.last = moments.last().copied().or(self.past.last);
         Ok(())
     }
 }
 
-/// Records moments that came while the service was down, and which nobody will make up for.
-async fn record(
-    history: &History,
-    job: &str,
-    moments: &[Timestamp],
-    paused: Option<String>,
-    reason: &str,
-    now: Timestamp,
-) -> Result<(), HistoryError> {
-    let disposition = if paused.is_some() { Disposition::Paused } else { Disposition::Down };
-    let reason = paused.unwrap_or_else(|| reason.to_owned());
-    let row = |planned_at: &Timestamp| Moment {
-        job: job.to_owned(),
-        planned_at: *planned_at,
-        disposition,
-        run: None,
-        reason: Some(reason.clone()),
+/// The moments of the schedule that is stored of a job which have no row, oldest first.
+fn moments(job: &str, stored: &Scheduled, past: &Past, now: Timestamp) -> Vec<Timestamp> {
+    let (schedule, zone) = match read(stored) {
+        Ok(read) => read,
+        Err(problem) => {
+            warn!(%job, "what {job} missed by its schedule before cannot be told: {problem}");
+            return Vec::new();
+        }
     };
-    for list in moments.chunks(LIST) {
-        history.record_moments(&list.iter().map(row).collect::<Vec<_>>(), now).await?;
-    }
-    Ok(())
-}
-
-/// The moments of a stored schedule that have no row; none when it cannot be read, which is said.
-fn missed(job: &str, stored: &Scheduled, past: &Past, now: Timestamp) -> Vec<Timestamp> {
-    moments(stored, past, now).unwrap_or_else(|problem| {
-        warn!(%job, "what {job} missed by its schedule before cannot be told: {problem}");
-        Vec::new()
-    })
-}
-
-fn moments(stored: &Scheduled, past: &Past, now: Timestamp) -> Result<Vec<Timestamp>, String> {
-    let schedule: Schedule = stored.schedule.parse().map_err(|problem| format!("{problem}"))?;
-    let zone = TimeZone::get(&stored.zone).map_err(|problem| format!("{problem}"))?;
     let from = past.last.map_or(stored.since, |last| last.max(stored.since));
     let first = schedule.next_after(&zone, past.last, from);
     let next = |last: &Timestamp| schedule.next_after(&zone, Some(*last), *last);
     let moments = std::iter::successors(first, next).take_while(|moment| *moment <= now);
-    Ok(moments.filter(|moment| !past.ahead.contains(moment)).take(MOST).collect())
+    moments.filter(|moment| !past.ahead.contains(moment)).take(MOST).collect()
+}
+
+fn read(stored: &Scheduled) -> Result<(Schedule, TimeZone), String> {
+    let schedule = stored.schedule.parse().map_err(|problem: ScheduleError| problem.to_string())?;
+    let zone = TimeZone::get(&stored.zone).map_err(|problem| problem.to_string())?;
+    Ok((schedule, zone))
 }
 
 #[cfg(test)]
@@ -250,22 +273,24 @@ mod tests {
 
     #[tokio::test]
     async fn a_job_taken_out_while_the_service_was_down_has_its_moments_recorded() {
-        let place = Place::new().await;
-        let both = [job("managers", "every 10 seconds"), job("licenses", "every 10 seconds")];
-        taken_up(&place, &both, When::Start, 0).await;
-        record(&place, "managers", 0).await;
-        let begun = Moment {
-            job: "managers".to_owned(),
-            planned_at: at(10),
-            disposition: Disposition::Ran,
-            run: None,
-            reason: None,
-        };
-        place.history.record_moments(&[begun], at(10)).await.unwrap();
-        for now in [35, 70] {
-            taken_up(&place, &both[1..], When::Start, now).await;
-            let down = Disposition::Down;
-            assert_eq!(rows(&place).await, [(0, Disposition::Overlap), (10, down), (20, down), (30, down)], "at {now}");
+        // One that is run by hand only has left its schedule too.
+        for left in [&[job("managers", "")][..], &[]] {
+            let place = Place::new().await;
+            taken_up(&place, &[job("managers", "every 10 seconds")], When::Start, 0).await;
+            let begun = Moment {
+                job: "managers".to_owned(),
+                planned_at: at(0),
+                disposition: Disposition::Ran,
+                run: None,
+                reason: None,
+            };
+            place.history.record_moments(&[begun], at(0)).await.unwrap();
+            assert!(foreseen(&place.history, left, When::Start, at(35)).await.unwrap().is_empty());
+            assert_eq!(rows(&place).await, [(0, Disposition::Ran)], "foreseen, and not recorded");
+            for now in [35, 60] {
+                taken_up(&place, left, When::Start, now).await;
+                assert_eq!(rows(&place).await, [0, 10, 20, 30].map(|second| (second, Disposition::Down)), "at {now}");
+            }
         }
     }
 

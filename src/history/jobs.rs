@@ -44,11 +44,20 @@ impl History {
         .transpose()
     }
 
-    /// The jobs that were last served by a schedule.
-    pub async fn scheduled_jobs(&self) -> Result<Vec<String>, HistoryError> {
-        Ok(sqlx::query_scalar!("select name from job where schedule is not null order by name")
-            .fetch_all(&self.reader)
-            .await?)
+    /// Every job that has a schedule on record, by name.
+    pub async fn schedules(&self) -> Result<BTreeMap<String, Scheduled>, HistoryError> {
+        let rows = sqlx::query!(
+            r#"select name, schedule as "schedule!", zone as "zone!", since as "since!"
+                 from job where schedule is not null"#
+        )
+        .fetch_all(&self.reader)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                let since = Row { table: "job", id: &row.name }.time("since", row.since)?;
+                Ok((row.name, Scheduled { schedule: row.schedule, zone: row.zone, since }))
+            })
+            .collect()
     }
 
     /// Remembers the schedule of a job, whose moments count after `since`.
@@ -143,6 +152,9 @@ mod tests {
         history.schedule_job("managers", "cron 0 3 * * *", "UTC", at(60)).await.unwrap();
         let later = Scheduled { schedule: "cron 0 3 * * *".to_owned(), zone: "UTC".to_owned(), since: at(60) };
         assert_eq!(history.scheduled("managers").await.unwrap(), Some(later.clone()));
+        let schedules = history.schedules().await.unwrap();
+        assert_eq!(schedules.keys().collect::<Vec<_>>(), ["licenses", "managers"]);
+        assert_eq!(schedules["managers"], later);
         history.unschedule_jobs_except(&["managers", "unheard-of"]).await.unwrap();
         assert_eq!(history.scheduled("managers").await.unwrap(), Some(later));
         assert_eq!(history.scheduled("licenses").await.unwrap(), None);
@@ -161,6 +173,7 @@ mod tests {
         history.schedule_job("licenses", "cron 0 2 * * *", "UTC", at(20)).await.unwrap();
         history.unschedule_jobs_except(&[]).await.unwrap();
         let place = place.killed().await;
+        assert_eq!(place.history.schedules().await.unwrap(), BTreeMap::new());
         let paused = BTreeMap::from([("managers".to_owned(), Pause { at: at(0), by: "ana".to_owned() })]);
         assert_eq!(place.history.pauses().await.unwrap(), paused);
         assert!(place.history.resume("managers").await.unwrap());

@@ -95,6 +95,23 @@ async fn a_schedule_that_is_changed_while_the_service_is_down_leaves_nothing_unt
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_taken_out_while_the_service_is_down_leaves_nothing_untold() {
+    let org = Org::team(["ana"]).await;
+    org.configure(&only_licenses("schedule = \"0 0 1 1 *\""));
+    stopped(serving(&org).await).await;
+    // As if there had been another job until five minutes ago.
+    let mut database = org.database().await;
+    database
+        .execute("insert into job (name, schedule, zone, since) select 'gone', 'cron * * * * * *', 'UTC', min(since) - 300000 from job")
+        .await;
+    stopped(serving(&org).await).await;
+    let down = database.number("select count(*) from moment where job = 'gone' and disposition = 'down'").await;
+    assert!((300..400).contains(&down), "{down}");
+    let reasons = database.texts("select distinct reason from moment where job = 'gone'").await;
+    assert_eq!(reasons, ["the job was taken out of the configuration while the service was down"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_missed_while_down_is_told_apart_by_its_age() {
     let org = Org::team(["ana"]).await;
     org.configure(&only_licenses("schedule = \"* * * * * *\"\ncatch_up_within = \"1 minute\""));
