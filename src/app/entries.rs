@@ -127,6 +127,13 @@ pub fn why(pause: &Pause) -> String {
 }
 
 impl Standing {
+    /// Of a job that has a schedule, where there is no history yet.
+    #[must_use]
+    pub fn fresh(settings: &JobSettings, now: Timestamp) -> Option<Self> {
+        let schedule = settings.schedule.clone()?;
+        Some(Self { settings: settings.clone(), schedule, past: Past::none(now), paused: None })
+    }
+
     fn is_scheduled_as(&self, scheduled: &Scheduled) -> bool {
         scheduled.zone == self.settings.zone.name && scheduled.schedule.parse().as_ref() == Ok(&self.schedule)
     }

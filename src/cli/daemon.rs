@@ -70,9 +70,6 @@ pub(super) async fn serve(
     let (ledger, clock) = (app.clone(), Arc::clone(&app.clock));
     let live = Arc::new(Live::new(app, file.to_owned(), config::environment()));
     let (desk, end) = daemon::desk();
-    for (job, pause) in live.current().history.pauses().await? {
-        desk.pause(job, Some(format!("paused by {}", pause.by)));
-    }
     let asked = desk.clone();
     let watch = Watch::start(file.to_owned(), move || asked.reload()).map_err(anyhow::Error::from)?;
     let control = listen(&live, desk);
@@ -128,7 +125,7 @@ async fn entries(app: &App, when: When) -> Result<Vec<Entry>, Failure> {
     Ok(standings.into_iter().map(entry).collect())
 }
 
-fn entry(Standing { settings, schedule, past, paused }: Standing) -> Entry {
+pub(super) fn entry(Standing { settings, schedule, past, paused }: Standing) -> Entry {
     Entry {
         job: settings.name,
         schedule,

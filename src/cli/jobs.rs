@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use crate::app::entries::{Standing, When, foreseen};
 use crate::cli::args::Global;
+use crate::cli::daemon::entry;
 use crate::cli::desk::Desk;
 use crate::cli::exit;
 use crate::cli::failure::Failure;
@@ -17,14 +19,13 @@ use crate::config::settings::{JobSettings, Settings, Work};
 use crate::control::client::Client;
 use crate::control::wire::About;
 use crate::daemon::Entry;
-use crate::domain::moment::Past;
 use crate::domain::run::{Mode, PlanId};
 use crate::history::History;
 use crate::history::jobs::Pause;
 use crate::history::runs::{Run, RunFilter};
 use crate::jobs::error::chain;
 use crate::jobs::lock::{self, SERVICE};
-use crate::schedule::{CatchUp, Schedule};
+use crate::schedule::Schedule;
 
 /// How many open plans of a job are named.
 const PLANS: u32 = 10;
@@ -47,12 +48,14 @@ pub(super) async fn run(global: &Global, now: Timestamp) -> Result<u8, Failure> 
         Some(history) => history.pauses().await?,
         None => BTreeMap::new(),
     };
+    let mut nexts = next_of_each(desk.history.as_ref(), &desk.settings, &service, now).await?;
     let mut table = empty();
     for job in desk.settings.jobs.values() {
         let mut state = match &desk.history {
             Some(history) => state(history, job, &desk.settings.state_directory).await?,
             None => State::default(),
         };
+        state.next = nexts.remove(&job.name);
         state.paused = pauses.remove(&job.name);
         table.push(row(job, &state, &service, desk.zone(), now));
     }
@@ -110,8 +113,8 @@ impl Service {
 /// What the history knows of a job.
 #[derive(Debug, Default)]
 struct State {
-    /// The last scheduled moment.
-    last_moment: Option<Timestamp>,
+    /// When the service will fire it next, its jitter included.
+    next: Option<Timestamp>,
     /// The newest ended run that was no plan, approval or undoing.
     last: Option<Run>,
     running: Option<Running>,
@@ -138,7 +141,7 @@ async fn state(history: &History, job: &JobSettings, directory: &Path) -> Result
         Running { run, alive }
     });
     Ok(State {
-        last_moment: history.last_moment(&job.name).await?.map(|moment| moment.planned_at),
+        next: None,
         last: history.last_run_proper(&job.name).await?,
         running,
         paused: None,
@@ -178,7 +181,7 @@ fn row(job: &JobSettings, state: &State, service: &Service, zone: &TimeZone, now
         Cell::optional(mode(job), |mode| Cell::text(mode.as_str())),
         schedule(job),
         Cell::text(&job.zone.name),
-        next_cell(job, state, service, zone, now),
+        next_cell(state, service, zone, now),
         Cell::optional(state.paused.as_ref(), |pause| {
             Cell::new(json!({ "since": pause.at.to_string(), "by": pause.by }), String::new())
         }),
@@ -208,23 +211,33 @@ fn schedule(job: &JobSettings) -> Cell {
     }
 }
 
-fn next_cell(job: &JobSettings, state: &State, service: &Service, zone: &TimeZone, now: Timestamp) -> Cell {
+fn next_cell(state: &State, service: &Service, zone: &TimeZone, now: Timestamp) -> Cell {
     if let Some(pause) = &state.paused {
         return Cell::new(Value::Null, format!("paused {} by {}", relative(pause.at, now), pause.by));
     }
     let idle = if matches!(service, Service::None) { "; no service is running" } else { "" };
-    Cell::optional(next(job, state.last_moment, now), |next| {
+    Cell::optional(state.next, |next| {
         Cell::new(next.to_string(), format!("{} ({}{idle})", relative(next, now), local(next, zone)))
     })
 }
 
-/// When the daemon will fire the job next, its jitter included.
-fn next(job: &JobSettings, last: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
-    let schedule = job.schedule.clone()?;
-    let (name, zone) = (job.name.clone(), job.zone.tz.clone());
-    let past = Past { last, ..Past::none(now) };
-    let (catch_up, catch_up_within, paused) = (CatchUp::Once, None, None);
-    Entry { job: name, schedule, zone, jitter: job.jitter, catch_up, catch_up_within, past, paused }.next_due(now)
+/// When the service will fire each job next, by what it would find if it took them up now.
+async fn next_of_each(
+    history: Option<&History>,
+    settings: &Settings,
+    service: &Service,
+    now: Timestamp,
+) -> Result<BTreeMap<String, Timestamp>, Failure> {
+    let jobs = settings.jobs.values();
+    let standings = match history {
+        Some(history) => {
+            let when = if matches!(service, Service::None) { When::Start } else { When::Reload };
+            foreseen(history, jobs, when, now).await?
+        }
+        None => jobs.filter_map(|job| Standing::fresh(job, now)).collect(),
+    };
+    let next = |entry: Entry| entry.next_due(now).map(|next| (entry.job, next));
+    Ok(standings.into_iter().map(entry).filter_map(next).collect())
 }
 
 fn last_outcome(run: &Run, now: Timestamp) -> Cell {
@@ -253,11 +266,13 @@ fn running_cell(running: &Running, now: Timestamp) -> Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::entries::standings;
     use crate::cli::args::OutputFormat;
     use crate::cli::samples;
     use crate::config;
     use crate::control::wire::Refused;
     use crate::domain::decision::Reason;
+    use crate::domain::moment::{Disposition, Moment};
     use crate::domain::run::Trigger;
     use crate::history::testing::{Place, a_run, at};
 
@@ -291,9 +306,11 @@ kind = "licenses"
         history.park(&[samples::parked(1, Reason::Blocked)]).await.unwrap();
         history.open_run(&a_run("bbbb0002", Trigger::Manual, 600)).await.unwrap();
         let settings = settings();
+        let mut nexts = next_of_each(Some(history), &settings, &Service::None, at(660)).await.unwrap();
         let mut table = empty();
         for job in settings.jobs.values() {
-            let state = state(history, job, Path::new("/nowhere")).await.unwrap();
+            let mut state = state(history, job, Path::new("/nowhere")).await.unwrap();
+            state.next = nexts.remove(&job.name);
             table.push(row(job, &state, &Service::None, &settings.zone.tz, at(660)));
         }
         insta::assert_snapshot!(samples::written(&table, OutputFormat::Table), @r"
@@ -306,6 +323,30 @@ kind = "licenses"
         assert_eq!((&json[1]["plans"], &json[1]["parked"]), (&json!(["paaaa1111"]), &json!(1)));
         assert_eq!((&json[1]["running"]["run"], &json[1]["last_run"]), (&json!("bbbb0002"), &json!("aaaa0001")));
         assert_eq!(json[1]["schedule"], "0 2 * * *");
+    }
+
+    #[tokio::test]
+    async fn a_moment_that_has_a_row_is_not_foretold_again() {
+        let place = Place::new().await;
+        let mut settings = settings();
+        let job = settings.jobs.get_mut("managers").unwrap();
+        job.schedule = Some("every 1 hour".parse().unwrap());
+        standings(&place.history, [&*job], When::Start, at(0)).await.unwrap();
+        let row = |second| Moment {
+            job: "managers".to_owned(),
+            planned_at: at(second),
+            disposition: Disposition::Overlap,
+            run: None,
+            reason: None,
+        };
+        // The clock was set back: the next one lies ahead, and has come already.
+        place.history.record_moments(&[row(0), row(3600)], at(0)).await.unwrap();
+        let nexts = next_of_each(Some(&place.history), &settings, &Service::None, at(60)).await.unwrap();
+        assert_eq!(nexts, BTreeMap::from([("managers".to_owned(), at(7200))]));
+        let stored = place.history.scheduled("managers").await.unwrap().unwrap();
+        settings.jobs.get_mut("managers").unwrap().schedule = Some("every 2 hours".parse().unwrap());
+        next_of_each(Some(&place.history), &settings, &Service::None, at(9000)).await.unwrap();
+        assert_eq!(place.history.scheduled("managers").await.unwrap(), Some(stored), "nothing is stored");
     }
 
     #[test]
