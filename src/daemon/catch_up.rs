@@ -6,10 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::domain::moment::Disposition;
-use crate::schedule::CatchUp;
-
-/// The most missed moments of a job that are run afterwards, under `catch_up = "all"`.
-const MOST: usize = 10;
+use crate::schedule::{CatchUp, MOST_CAUGHT_UP};
 
 /// Why moments were missed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,11 +83,15 @@ pub(super) fn rule(rule: &Rule<'_>, missed: &[Timestamp], now: Timestamp) -> Vec
     let is_old = |moment: &Timestamp| now > *moment && now.duration_since(*moment).unsigned_abs() > rule.within;
     let (old, young) = missed.split_at(missed.partition_point(is_old));
     say(old, Disposition::TooOld, format!("{cause} until this was more than {:#} ago", spoken(rule.within)));
-    let run = if rule.catch_up == CatchUp::All { MOST } else { 1 };
+    let run = if rule.catch_up == CatchUp::All { usize::from(MOST_CAUGHT_UP) } else { 1 };
     let (covered, run) = young.split_at(young.len().saturating_sub(run));
     match (rule.catch_up, run.first()) {
         (CatchUp::All, _) => {
-            say(covered, Disposition::Skipped, format!("{cause}, and only the newest {MOST} moments are caught up"));
+            say(
+                covered,
+                Disposition::Skipped,
+                format!("{cause}, and only the newest {MOST_CAUGHT_UP} moments are caught up"),
+            );
         }
         (_, Some(newest)) => say(covered, Disposition::Collapsed, format!("{cause}; covered by the run of {newest}")),
         (_, None) => {}

@@ -37,6 +37,9 @@ words! {
     }
 }
 
+/// How many missed moments of a job [`CatchUp::All`] runs at most.
+pub const MOST_CAUGHT_UP: u8 = 10;
+
 /// A text is not a schedule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScheduleError {

@@ -11,10 +11,7 @@ use crate::config::parse::values::{seconds, spoken};
 use crate::config::raw::RawJob;
 use crate::config::settings::JobSettings;
 use crate::domain::run::JobKind;
-use crate::schedule::{CatchUp, Schedule};
-
-/// How many moments `all` runs at most.
-const MOST: u32 = 10;
+use crate::schedule::{CatchUp, MOST_CAUGHT_UP, Schedule};
 
 /// So many moments are looked at for a rhythm. A job of every minute in office hours needs 2,700 to show its week.
 const SAMPLE: usize = 5000;
@@ -60,7 +57,7 @@ impl Parser<'_> {
                 return;
             }
             CatchUp::Once => (1, "the newest moment is"),
-            CatchUp::All => (MOST, "the newest ten moments are"),
+            CatchUp::All => (u32::from(MOST_CAUGHT_UP), "the newest ten moments are"),
         };
         let enough = longest_gap(schedule, &job.zone.tz).map(|gap| gap * times);
         if let Some(enough) = enough.filter(|enough| within > *enough) {
