@@ -1,10 +1,11 @@
 //! Whom this history belongs to, and which rules of each job an operator agreed to.
 
 use jiff::Timestamp;
+use sqlx::SqliteConnection;
 
+use crate::history::History;
 use crate::history::error::HistoryError;
 use crate::history::rows::{Row, stamp};
-use crate::history::{History, Write};
 
 /// The rules of a job that an operator agreed to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,12 +23,26 @@ impl History {
     /// [`HistoryError::OtherOwner`] when it belongs to another of either. Nothing is changed then.
     pub async fn bind(&self, org_url: Option<&str>, tenant: &str) -> Result<(), HistoryError> {
         let tenant = tenant.to_ascii_lowercase();
-        let mut tx = self.begin().await?;
-        if let Some(org_url) = org_url {
-            let org_url = org_url.trim_end_matches('/').to_ascii_lowercase();
-            bind_one(&mut tx, "org_url", "Okta org", &org_url).await?;
+        let org_url = org_url.map(|org_url| org_url.trim_end_matches('/').to_ascii_lowercase());
+        let org = org_url.as_deref().map(|org_url| ("org_url", "Okta org", org_url));
+        let owners = || org.into_iter().chain([("tenant", "tenant", tenant.as_str())]);
+        // Reading first: whoever finds it bound need not wait for a writer.
+        let mut reader = self.reader.acquire().await?;
+        let mut bound = true;
+        for (key, what, configured) in owners() {
+            bound &= is_bound(&mut reader, key, what, configured).await?;
         }
-        bind_one(&mut tx, "tenant", "tenant", &tenant).await?;
+        drop(reader);
+        if bound {
+            return Ok(());
+        }
+        let mut tx = self.begin().await?;
+        for (key, what, configured) in owners() {
+            // Another process may have been first.
+            if !is_bound(&mut tx, key, what, configured).await? {
+                sqlx::query!("insert into meta (key, value) values (?, ?)", key, configured).execute(&mut *tx).await?;
+            }
+        }
         Ok(tx.commit().await?)
     }
 
@@ -67,15 +82,18 @@ impl History {
     }
 }
 
-async fn bind_one(tx: &mut Write<'_>, key: &str, what: &'static str, configured: &str) -> Result<(), HistoryError> {
-    let stored = sqlx::query_scalar!("select value from meta where key = ?", key).fetch_optional(&mut **tx).await?;
+/// Whether the history has that owner; false when it has none.
+async fn is_bound(
+    connection: &mut SqliteConnection,
+    key: &str,
+    what: &'static str,
+    configured: &str,
+) -> Result<bool, HistoryError> {
+    let stored = sqlx::query_scalar!("select value from meta where key = ?", key).fetch_optional(connection).await?;
     match stored {
-        Some(stored) if stored == configured => Ok(()),
+        Some(stored) if stored == configured => Ok(true),
         Some(stored) => Err(HistoryError::OtherOwner { what, stored, configured: configured.to_owned() }),
-        None => {
-            sqlx::query!("insert into meta (key, value) values (?, ?)", key, configured).execute(&mut **tx).await?;
-            Ok(())
-        }
+        None => Ok(false),
     }
 }
 
@@ -99,6 +117,9 @@ mod tests {
         let tenant = bind(Some("https://example.okta.com"), "fabrikam.onmicrosoft.com").await.unwrap_err();
         assert!(tenant.to_string().contains("tenant contoso.onmicrosoft.com, not to fabrikam"), "{tenant}");
         assert!(tenant.hint().is_some());
+        let writing = place.history.begin().await.unwrap();
+        bind(Some("https://example.okta.com"), "contoso.onmicrosoft.com").await.unwrap(); // nothing to store, nobody to wait for
+        drop(writing);
     }
 
     #[tokio::test]
