@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -21,7 +22,7 @@ use crate::control::{self, Counter, Socket};
 use crate::daemon::{self, Desk, Ended, Entry, ExitReason, Firing, Hooks, Reloaded};
 use crate::domain::moment::{Disposition, Moment};
 use crate::domain::run::{Outcome, Trigger};
-use crate::history::volume;
+use crate::history::{History, volume};
 use crate::jobs::Task;
 use crate::jobs::error::chain;
 use crate::jobs::lock::{self, Holder, JobLock, LockError};
@@ -67,7 +68,8 @@ pub(super) async fn serve(
 ) -> Result<u8, Failure> {
     app.close_lost(&caller::name()).await?;
     let entries = entries(&app, When::Start).await?;
-    let (ledger, clock) = (app.clone(), Arc::clone(&app.clock));
+    let (history, clock) = (app.history.clone(), Arc::clone(&app.clock));
+    let told_by = Arc::clone(&clock);
     let live = Arc::new(Live::new(app, file.to_owned(), config::environment()));
     let (desk, end) = daemon::desk();
     let asked = desk.clone();
@@ -76,7 +78,7 @@ pub(super) async fn serve(
     let (runner, leaving, watch) = (Arc::clone(&live), Arc::clone(&live), Arc::new(watch));
     let hooks = Hooks {
         run: move |firing| fire(runner.current(), firing),
-        record: move |moments| record(ledger.clone(), moments),
+        record: move |moments| record(history.clone(), told_by.now(), moments),
         reload: move || reload(Arc::clone(&live), Arc::clone(&watch)),
     };
     let reason = daemon::serve(entries, hooks, clock, signals, end).await.map_err(anyhow::Error::from)?;
@@ -171,6 +173,6 @@ fn instead(report: &Report) -> Option<Disposition> {
 }
 
 /// Rows of the ledger, all or none.
-async fn record(app: App, moments: Vec<Moment>) -> Result<(), String> {
-    app.history.record_moments(&moments, app.clock.now()).await.map_err(|problem| chain(&problem))
+async fn record(history: History, at: Timestamp, moments: Vec<Moment>) -> Result<(), String> {
+    history.record_moments(&moments, at).await.map_err(|problem| chain(&problem))
 }
