@@ -24,6 +24,9 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest such wait; each is twice the one before.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
+/// The longest while somebody waits for the rows, such as a run that is to begin.
+const LONGEST_AWAITED: Duration = Duration::from_secs(5);
+
 /// Moments of one job of which the same is to be said. A week of every second is one of them, and small.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rows {
@@ -132,11 +135,18 @@ impl Ledger {
         self.unwritten.load(Ordering::Relaxed)
     }
 
+    /// Has everything told before this call written, at once if the pen rests, and is over when it is: whenever the future
+    /// is polled. False when the ledger is closed.
+    pub(super) fn written(&self) -> impl Future<Output = bool> + Send + use<> {
+        let (done, written) = oneshot::channel();
+        // A closed ledger drops the line, and the wait is over.
+        let _ = self.lines.send(Line::Flush(done));
+        async move { written.await.is_ok() }
+    }
+
     /// Waits until everything told so far is written, for at most `patience`. False when that was not enough.
     pub(super) async fn flush(&self, patience: Duration) -> bool {
-        let (done, written) = oneshot::channel();
-        self.lines.send(Line::Flush(done)).is_ok()
-            && matches!(tokio::time::timeout(patience, written).await, Ok(Ok(())))
+        tokio::time::timeout(patience, self.written()).await.unwrap_or(false)
     }
 }
 
@@ -176,7 +186,7 @@ where
                 }
                 Err(failure) => {
                     let unwritten = self.unwritten.load(Ordering::Relaxed);
-                    let wait = wait(self.first_wait, failures);
+                    let wait = wait(self.first_wait, failures, self.is_awaited());
                     let retry_s = wait.as_secs();
                     error!(unwritten, retry_s, "scheduled moments were not recorded and are kept: {failure}");
                     if !self.rest(wait).await {
@@ -212,6 +222,11 @@ where
         }
     }
 
+    /// Whether somebody waits for rows, and has not lost patience.
+    fn is_awaited(&self) -> bool {
+        self.queue.iter().any(|line| matches!(line, Line::Flush(done) if !done.is_closed()))
+    }
+
     /// In a task of its own: a panic is a failure like another.
     async fn attempt(&self) -> Result<(), String> {
         let (record, list) = (Arc::clone(&self.record), self.in_hand.clone());
@@ -240,8 +255,9 @@ where
 }
 
 /// How long to wait after one more failure than so many.
-fn wait(first: Duration, failures: u32) -> Duration {
-    first.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_WAIT)
+fn wait(first: Duration, failures: u32, is_awaited: bool) -> Duration {
+    let longest = if is_awaited { LONGEST_AWAITED } else { LONGEST_WAIT };
+    first.saturating_mul(2_u32.saturating_pow(failures)).min(longest)
 }
 
 #[cfg(test)]
@@ -290,8 +306,14 @@ mod tests {
 
     #[test]
     fn what_was_not_written_is_tried_again_ever_more_seldom() {
-        let waits: Vec<u64> = [0, 1, 2, 3, 4, 5, 6, 7, 40].map(|failures| wait(FIRST_WAIT, failures).as_secs()).into();
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        let waits =
+            |is_awaited| [0, 1, 2, 3, 5, 6, 40].map(|failures| wait(FIRST_WAIT, failures, is_awaited).as_secs());
+        assert_eq!(waits(false), [1, 2, 4, 8, 32, 60, 60]);
+        assert_eq!(
+            waits(true),
+            [1, 2, 4, 5, 5, 5, 5],
+            "whoever waits for the rows does not wait long for a mended database"
+        );
     }
 
     #[tokio::test]

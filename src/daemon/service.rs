@@ -105,7 +105,8 @@ pub(super) struct Service {
     /// When the trigger was last known to be alive.
     heard: Instant,
     since: Timestamp,
-    /// The runs, as tasks; `open` says which is whose. Work that somebody asked for ends with nothing to record.
+    /// The runs, as tasks; `open` says which is whose. Work that somebody asked for ends with nothing to record, and so does
+    /// a moment whose run a stop came before.
     pub(super) runs: JoinSet<Option<Ended>>,
     open: HashMap<Id, Open>,
     /// Moments that wait for a run of their job to end, oldest first.
@@ -174,6 +175,10 @@ impl Service {
         }
     }
 
+    /// Begins the run of a moment once all that was told before is written, its own row included. A run writes its moment
+    /// itself: were older moments still to be written by then, a kill would lose them, as the next start counts from the
+    /// newest row. So the run waits however long the database takes no rows, unless a stop comes first: it is not begun
+    /// then, and its moment, without a run, is found by the next start. The job counts as running all the while.
     fn spawn(&mut self, Fired { job, tick, missed }: Fired) {
         let planned_at = tick.planned_at;
         let disposition = match missed {
@@ -184,9 +189,12 @@ impl Service {
         if missed.is_none() {
             self.ledger.tell(Rows::one(&job, planned_at, disposition, None));
         }
-        let (run, stop) = (Arc::clone(&self.run), self.stop.clone());
-        let firing = Firing { job: job.to_string(), planned_at, disposition, stop };
-        let task = self.runs.spawn(async move { Some(run(firing).await) });
+        let (run, stop, written) = (Arc::clone(&self.run), self.stop.clone(), self.ledger.written());
+        let firing = Firing { job: job.to_string(), planned_at, disposition, stop: stop.clone() };
+        let task = self.runs.spawn(async move {
+            stop.run_until_cancelled(written).await?;
+            Some(run(firing).await)
+        });
         let why = Why::Moment { planned_at, disposition, missed };
         self.open.insert(task.id(), Open { job, begun: Instant::now(), why });
     }
@@ -214,8 +222,8 @@ impl Service {
                 let reason = missed.map(|cause| cause.to_string());
                 let mut row = Rows::one(&job, planned_at, disposition, reason);
                 match joined {
-                    Ok((_, ended)) => {
-                        let ended = ended.expect("only work that was asked for ends with nothing");
+                    Ok((_, None)) => return debug!(%job, %planned_at, "{job} was not begun: the service is stopping"),
+                    Ok((_, Some(ended))) => {
                         log_end(&row, &ended, begun);
                         if let Some((disposition, reason)) = ended.instead {
                             (row.disposition, row.reason) = (disposition, Some(reason));

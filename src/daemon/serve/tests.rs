@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::super::catch_up::Cause;
@@ -133,7 +134,6 @@ where
     F: Future<Output = Ended> + Send + 'static,
     G: Future<Output = Reloaded> + Send + 'static,
 {
-    let clock: Arc<dyn Clock> = HandClock::at(EIGHT);
     let (tell, told) = mpsc::unbounded_channel();
     let ledger = Ledger::open(move |moments: Vec<Moment>| {
         for moment in &moments {
@@ -141,12 +141,90 @@ where
         }
         std::future::ready(Ok(()))
     });
+    (recording(run, reload, ledger).await, told)
+}
+
+async fn recording<F, G>(
+    run: impl Fn(Firing) -> F + Send + Sync + 'static,
+    reload: impl Fn() -> G + Send + Sync + 'static,
+    ledger: Ledger,
+) -> Service
+where
+    F: Future<Output = Ended> + Send + 'static,
+    G: Future<Output = Reloaded> + Send + 'static,
+{
+    let clock: Arc<dyn Clock> = HandClock::at(EIGHT);
     let entries = vec![entry("managers", "0 9 * * *")];
     let (fire, look) = (mpsc::channel(1).0, mpsc::channel(1).0);
     let scheduler = Scheduler::start(entries, Arc::clone(&clock), fire, look, ledger.clone()).await.unwrap();
     let run: super::super::service::Run = Arc::new(move |firing| Box::pin(run(firing)));
-    let service = Service::new(run, Arc::new(move || Box::pin(reload())), clock, ledger, scheduler);
-    (service, told)
+    Service::new(run, Arc::new(move || Box::pin(reload())), clock, ledger, scheduler)
+}
+
+/// A service whose database takes rows only while there are permits, and what was written and begun, in that order.
+async fn held() -> (Service, Arc<Semaphore>, mpsc::UnboundedReceiver<String>) {
+    let (tell, told) = mpsc::unbounded_channel();
+    let database = Arc::new(Semaphore::new(0));
+    let (begin, open) = (tell.clone(), Arc::clone(&database));
+    let ledger = Ledger::open(move |moments: Vec<Moment>| {
+        let (tell, open) = (tell.clone(), Arc::clone(&open));
+        async move {
+            open.acquire().await.unwrap().forget();
+            for moment in &moments {
+                tell.send(row(moment)).unwrap();
+            }
+            Ok(())
+        }
+    });
+    let run = move |firing: Firing| {
+        begin.send(format!("{} begins", &firing.planned_at.to_string()[17..19])).unwrap();
+        async { ended(Outcome::Succeeded) }
+    };
+    (recording(run, || async { Reloaded::Unchanged }, ledger).await, database, told)
+}
+
+/// Lets every task go on until it waits.
+async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_run_begins_when_all_that_was_told_before_it_is_written() {
+    let (mut service, database, mut told) = held().await;
+    service.pause("managers".to_owned(), Some("paused by ana".to_owned()));
+    service.begin(due_ago(50, None));
+    settle().await; // the older row is in the hand of the pen
+    service.pause("managers".to_owned(), None);
+    service.begin(due_ago(2, None));
+    settle().await;
+    assert!(told.try_recv().is_err(), "a run does not overtake the rows");
+    assert_eq!(service.running(), ["managers".into()]);
+    service.begin(due_ago(1, None));
+    database.add_permits(9);
+    assert_eq!(soon(&mut told).await, "10 paused - paused by ana");
+    assert_eq!(soon(&mut told).await, "58 ran - -");
+    let mut rest = [soon(&mut told).await, soon(&mut told).await];
+    rest.sort();
+    assert_eq!(rest, ["58 begins", "59 overlap - the run of 2026-11-20T07:59:58Z was still going on"]);
+    end_one(&mut service).await;
+    assert_eq!(soon(&mut told).await, "58 ran r1 -");
+}
+
+#[tokio::test]
+async fn a_stop_is_heard_by_a_run_that_waits_for_the_database_and_it_is_not_begun() {
+    let (mut service, database, mut told) = held().await;
+    service.begin(due_ago(2, None));
+    settle().await;
+    let (_ask, mut asked) = mpsc::channel(1);
+    let (_look, mut looked) = mpsc::channel(1);
+    let left = tokio::time::timeout(Duration::from_secs(5), drain(&mut service, &mut asked, &mut looked)).await;
+    assert_eq!(left.expect("the service leaves"), ExitReason::Drained);
+    database.add_permits(9);
+    assert_eq!(soon(&mut told).await, "58 ran - -", "without a run, it is found by the next start");
+    settle().await;
+    assert!(told.try_recv().is_err());
 }
 
 /// A moment of `managers` that was due so many seconds before eight.
@@ -294,6 +372,7 @@ async fn what_is_asked_for_at_the_desk_is_a_run_like_another() {
 async fn a_second_stop_does_not_wait() {
     let (mut service, _told) = service(|_| std::future::pending()).await;
     service.begin(due_ago(0, None));
+    settle().await;
     let (ask, mut asked) = mpsc::channel(2);
     ask.send(Signal::Reload).await.unwrap();
     ask.send(Signal::Stop).await.unwrap();
@@ -316,6 +395,7 @@ async fn a_run_that_does_not_end_is_cut_off_when_the_grace_is_over_and_nothing_b
     service.grace = Duration::from_millis(20);
     service.begin(due_ago(2, Some(Cause::Down)));
     service.begin(due_ago(0, None));
+    settle().await;
     let (_ask, mut asked) = mpsc::channel(1);
     let (_look, mut looked) = mpsc::channel(1);
     let left = tokio::time::timeout(Duration::from_secs(5), drain(&mut service, &mut asked, &mut looked)).await;
