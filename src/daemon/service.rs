@@ -63,6 +63,10 @@ enum Why {
 }
 
 impl Open {
+    fn is_moment(&self) -> bool {
+        matches!(self.why, Why::Moment { .. })
+    }
+
     fn makes_up(&self) -> bool {
         matches!(self.why, Why::Moment { missed: Some(_), .. })
     }
@@ -155,7 +159,8 @@ impl Service {
         if let Some(why) = self.scheduler.paused(job) {
             return self.ledger.tell(Rows::one(job, planned_at, Disposition::Paused, Some(why)));
         }
-        let running = self.open.values().find(|open| open.job == *job);
+        // A run that was asked for can go on beside the one of a moment, which says more of what waits behind it.
+        let running = self.open.values().filter(|open| open.job == *job).max_by_key(|open| open.is_moment());
         let waiting = self.waiting.entry(Arc::clone(job)).or_default();
         match meet(&fired, running, waiting) {
             Meeting::Begin => self.spawn(fired),
@@ -239,9 +244,15 @@ impl Service {
                 self.ledger.tell(row);
             }
         }
-        if !self.stop.is_cancelled()
-            && let Some(next) = self.waiting.get_mut(&job).and_then(VecDeque::pop_front)
-        {
+        self.begin_waiting(&job);
+    }
+
+    /// Begins what waited for the job to be free, oldest first: the first that runs keeps the others waiting. None is taken
+    /// up while another run of the job goes on, as it would fall behind those that came after it; one that is not run, as the
+    /// job was paused or taken out meanwhile, makes way for the next.
+    fn begin_waiting(&mut self, job: &Arc<str>) {
+        while !self.stop.is_cancelled() && self.open.values().all(|open| open.job != *job) {
+            let Some(next) = self.waiting.get_mut(job).and_then(VecDeque::pop_front) else { return };
             self.begin(next);
         }
     }

@@ -282,6 +282,44 @@ async fn a_moment_waits_for_the_run_that_makes_up_for_another_and_the_next_one_d
 }
 
 #[tokio::test]
+async fn what_waits_is_told_when_the_job_was_paused_meanwhile() {
+    let (mut service, mut told) = service(|_| async { ended(Outcome::Succeeded) }).await;
+    for fired in [due_ago(40, Some(Cause::Down)), due_ago(30, Some(Cause::Down)), due_ago(20, None)] {
+        service.begin(fired);
+    }
+    assert_eq!(soon(&mut told).await, "40 late - the run of 2026-11-20T07:59:20Z was still going on");
+    service.pause("managers".to_owned(), Some("paused by ana".to_owned()));
+    end_one(&mut service).await;
+    assert_eq!(soon(&mut told).await, "20 caught_up r1 the service was not running");
+    assert_eq!(soon(&mut told).await, "30 paused - paused by ana");
+    assert_eq!(soon(&mut told).await, "40 paused - paused by ana");
+}
+
+#[tokio::test]
+async fn runs_that_were_asked_for_change_nothing_in_the_order_of_what_waits() {
+    let (mut service, mut told) = service(|_| async { ended(Outcome::Succeeded) }).await;
+    let ask = |service: &mut Service| {
+        service.begin_asked("managers", Box::new(|_| Box::pin(async {})), tokio::sync::oneshot::channel().0);
+    };
+    service.begin(due_ago(50, Some(Cause::Down)));
+    // Many, so that one of them would be met instead of the run that makes up.
+    (0..20).for_each(|_| ask(&mut service));
+    service.begin(due_ago(40, None));
+    assert_eq!(soon(&mut told).await, "20 late - the run of 2026-11-20T07:59:10Z was still going on");
+    for missed in [30, 20] {
+        service.begin(due_ago(missed, Some(Cause::Asleep)));
+    }
+    let mut rows = Vec::new();
+    while !service.running().is_empty() {
+        end_one(&mut service).await;
+        settle().await;
+        rows.extend(std::iter::from_fn(|| told.try_recv().ok()));
+    }
+    let over: Vec<&str> = rows.iter().filter(|row| row.contains("r1")).map(|row| &row[..2]).collect();
+    assert_eq!(over, ["10", "20", "30", "40"], "{rows:#?}");
+}
+
+#[tokio::test]
 async fn a_paused_job_is_not_run_and_one_that_is_taken_out_neither() {
     let (mut service, mut told) =
         reloading(|_| async { panic!("nothing is run") }, || async { Reloaded::Now(Vec::new()) }).await;
