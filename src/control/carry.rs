@@ -169,8 +169,9 @@ fn counted_nothing(run: &RunId, job: &str, error: HistoryError) -> Refusal {
 /// the configuration to see to.
 pub async fn pause(history: &History, job: &str, by: &str, now: Timestamp) -> Result<Paused, Refusal> {
     let changed = history.pause(job, now, by).await?;
-    let pause = history.pauses().await?.remove(job);
-    let (since, by) = pause.map_or((now, by.to_owned()), |pause| (pause.at, pause.by));
+    // A pause that was written is told, whatever becomes of a reading after it.
+    let before = if changed { None } else { history.pauses().await?.remove(job) };
+    let (since, by) = before.map_or((now, by.to_owned()), |pause| (pause.at, pause.by));
     Ok(Paused { job: job.to_owned(), since: Some(since), by: Some(by), changed })
 }
 

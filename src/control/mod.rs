@@ -20,6 +20,7 @@ mod routes;
 mod server;
 mod socket;
 mod stream;
+mod turns;
 pub mod wire;
 
 pub use routes::Counter;

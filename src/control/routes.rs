@@ -19,6 +19,7 @@ use crate::app::{self, App};
 use crate::control::carry::{self, Work};
 use crate::control::patience::Patience;
 use crate::control::refusal::{Refusal, Told};
+use crate::control::turns::Turns;
 use crate::control::wire::{
     self, About, AcceptRequest, JobRequest, PROTOCOL, PROTOCOL_HEADER, Refused, ReleaseRequest, RunRequest, VERSION,
     VERSION_HEADER, path,
@@ -38,6 +39,8 @@ pub struct Counter {
     app: Arc<dyn Fn() -> Arc<App> + Send + Sync>,
     pub(super) desk: Desk,
     pub(super) stops: Stops,
+    /// Of pauses and resumptions.
+    turns: Turns,
 }
 
 impl std::fmt::Debug for Counter {
@@ -49,7 +52,7 @@ impl std::fmt::Debug for Counter {
 impl Counter {
     /// `app` gives the program as it is configured now; a run keeps the one that it began with.
     pub fn new(app: impl Fn() -> Arc<App> + Send + Sync + 'static, desk: Desk) -> Self {
-        Self { app: Arc::new(app), desk, stops: Stops::default() }
+        Self { app: Arc::new(app), desk, stops: Stops::default(), turns: Turns::default() }
     }
 
     fn app(&self) -> Arc<App> {
@@ -235,11 +238,15 @@ async fn pause(
     let JobRequest { job } = read(&patience, body).await?;
     let app = counter.app();
     app::known(&app.settings, &job).map_err(Refusal::from)?;
-    let paused = carry::pause(&app.history, &job, &peer.name().await, app.clock.now()).await?;
-    let by = paused.by.clone().unwrap_or_default();
-    info!(%job, caller = by, "{job} is paused by {by}");
-    counter.desk.pause(job, Some(format!("paused by {by}")));
-    Ok(Json(paused))
+    let (caller, desk, now) = (peer.name().await, counter.desk.clone(), app.clock.now());
+    let pause = async move {
+        let paused = carry::pause(&app.history, &job, &caller, now).await?;
+        let by = paused.by.clone().unwrap_or_default();
+        info!(%job, caller = by, "{job} is paused by {by}");
+        desk.pause(job, Some(format!("paused by {by}")));
+        Ok::<_, Refusal>(paused)
+    };
+    Ok(Json(counter.turns.take(pause).await?))
 }
 
 async fn resume(
@@ -251,11 +258,14 @@ async fn resume(
     let JobRequest { job } = read(&patience, body).await?;
     let app = counter.app();
     app::known(&app.settings, &job).map_err(Refusal::from)?;
-    let resumed = carry::resume(&app.history, &job).await?;
-    let caller = peer.name().await;
-    info!(%job, %caller, "{job} is resumed by {caller}");
-    counter.desk.pause(job, None);
-    Ok(Json(resumed))
+    let (caller, desk) = (peer.name().await, counter.desk.clone());
+    let resume = async move {
+        let resumed = carry::resume(&app.history, &job).await?;
+        info!(%job, %caller, "{job} is resumed by {caller}");
+        desk.pause(job, None);
+        Ok::<_, Refusal>(resumed)
+    };
+    Ok(Json(counter.turns.take(resume).await?))
 }
 
 async fn about(State(counter): State<Counter>) -> Json<About> {
