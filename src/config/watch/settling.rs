@@ -16,7 +16,7 @@ pub const SETTLE: Duration = Duration::from_millis(300);
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// A file that was written to and not closed since is not whole. Whoever holds it open for longer than this is not
-/// saving it.
+/// saving it, and other files do not wait for it any longer, however busy it is.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What an event means.
@@ -82,7 +82,7 @@ impl Settling {
     /// When to look, if there is something to look at.
     pub(super) fn due(&self) -> Option<Instant> {
         let (first, last) = (self.first?, self.last?);
-        Some(if self.open.is_empty() { (last + SETTLE).min(first + LONGEST) } else { last + PATIENCE })
+        Some(if self.open.is_empty() { (last + SETTLE).min(first + LONGEST) } else { first + PATIENCE })
     }
 
     /// A look was taken.
@@ -161,9 +161,9 @@ mod tests {
         settling.note(&Seen::Changed("/etc/gk/gk.d/a.toml".into()), at(200));
         assert_eq!(settling.due(), Some(at(500)), "it waits for the last step of a save");
         settling.note(&Seen::Writing(file()), at(400));
-        assert_eq!(settling.due(), Some(at(60_400)), "half a file is not looked at");
+        assert_eq!(settling.due(), Some(at(60_000)), "half a file is not looked at");
         settling.note(&Seen::Changed("/etc/gk/gk.d/a.toml".into()), at(500));
-        assert_eq!(settling.due(), Some(at(60_500)), "not even when another one is whole");
+        assert_eq!(settling.due(), Some(at(60_000)), "not even when another one is whole, up to a minute in all");
         settling.note(&Seen::Changed(file()), at(900));
         assert_eq!(settling.due(), Some(at(1200)));
         settling.looked();
