@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tracing::{error, info, warn};
 
+use crate::app::clients::Clients;
 use crate::app::differences::{needing_a_restart, summary};
 use crate::app::{App, AppError};
 use crate::config;
@@ -14,6 +16,9 @@ use crate::config::secrets::SecretRef;
 use crate::config::settings::Settings;
 use crate::config::watch::SETTLE;
 use crate::jobs::error::chain;
+
+/// How long the files of a configuration may take to be read: a disk that does not answer leaves the one in force.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// What a reload came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +39,8 @@ pub struct Live {
     current: RwLock<Arc<App>>,
     /// One reload at a time; what the last one had to say.
     told: Mutex<Told>,
+    /// Files are read by one thread at a time: one that hangs is not joined by others.
+    disk: Arc<Mutex<()>>,
     secret_files: RwLock<Vec<PathBuf>>,
 }
 
@@ -50,7 +57,7 @@ impl Live {
     pub fn new(app: App, file: PathBuf, env: Vec<(String, String)>) -> Self {
         let secret_files = RwLock::new(secret_files(&app.settings));
         let current = RwLock::new(Arc::new(app));
-        Self { file, env, current, told: Mutex::default(), secret_files }
+        Self { file, env, current, told: Mutex::default(), disk: Arc::default(), secret_files }
     }
 
     /// The program as it is configured now. A run keeps the one with which it began.
@@ -65,14 +72,22 @@ impl Live {
 
     /// Reads the configuration and its secrets again. When they are good and others than those in force, `prepare` makes
     /// of the new program what else is needed, and the new takes the place of the old at once. Otherwise nothing changes.
-    /// Every problem is logged once, and that it was mended.
+    /// Every problem is logged once, and that it was mended. Files that cannot be read within half a minute are a problem.
     pub async fn reload<T, F>(&self, prepare: impl FnOnce(Arc<App>) -> F) -> Reload<T>
+    where
+        F: Future<Output = Result<T, String>>,
+    {
+        self.reload_within(LONGEST, prepare).await
+    }
+
+    async fn reload_within<T, F>(&self, limit: Duration, prepare: impl FnOnce(Arc<App>) -> F) -> Reload<T>
     where
         F: Future<Output = Result<T, String>>,
     {
         let mut told = self.told.lock().await;
         let old = self.current();
-        let new = match self.candidate(&old).await {
+        let candidate = tokio::time::timeout(limit, self.candidate(&old)).await;
+        let new = match candidate.unwrap_or_else(|_| Err(vec![too_slow(limit)])) {
             Ok(new) => Arc::new(new),
             Err(problems) => return told.refused(&self.file, &old.settings, problems),
         };
@@ -105,12 +120,28 @@ impl Live {
         if !restart.is_empty() {
             return Err(restart);
         }
-        old.renewed(settings, &self.env).await.map_err(|problems| problems.iter().map(said).collect())
+        let (before, env, clock) = (Arc::clone(&old.clients), self.env.clone(), Arc::clone(&old.clock));
+        let made = self.from_disk(move || {
+            let clients = Clients::make(Some(&before), &settings, &env, &clock)?;
+            Ok((settings, clients))
+        });
+        let all = |problems: Vec<AppError>| problems.iter().map(said).collect::<Vec<_>>();
+        let (settings, clients) = made.await.map_err(all)?;
+        old.renewed(settings, clients).await.map_err(|problem| vec![said(&problem)])
     }
 
     async fn read(&self) -> Result<Settings, Problems> {
         let (file, env) = (self.file.clone(), self.env.clone());
-        let read = tokio::task::spawn_blocking(move || config::load(&file, &env));
+        self.from_disk(move || config::load(&file, &env)).await
+    }
+
+    /// What `work` reads, away from the threads on which the service runs.
+    async fn from_disk<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        let alone = Arc::clone(&self.disk).lock_owned().await;
+        let read = tokio::task::spawn_blocking(move || {
+            let _alone = alone;
+            work()
+        });
         read.await.expect("a configuration is read without panicking")
     }
 }
@@ -162,6 +193,13 @@ fn in_force(old: &App, new: &App) {
     for warning in new.settings.warnings.iter().filter(|warning| !old.settings.warnings.contains(warning)) {
         warn!("{warning}");
     }
+}
+
+fn too_slow(limit: Duration) -> String {
+    format!(
+        "reading the configuration took longer than {} seconds: the disk of one of its files does not answer",
+        limit.as_secs()
+    )
 }
 
 /// A problem with its causes and remedy on one line.

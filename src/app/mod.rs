@@ -119,17 +119,14 @@ impl App {
         Self::put_together(settings, clients, history, clock)
     }
 
-    /// The same program under other settings: one history, and one set of clients as far as their settings and secrets are
-    /// the same. Does not send anything.
+    /// The same program under other settings, with the same history. Does not send anything.
     ///
     /// # Errors
     ///
-    /// All that keeps it from being put together.
-    async fn renewed(&self, settings: Settings, env: &[(String, String)]) -> Result<Self, Vec<AppError>> {
-        let clients = Clients::make(Some(&self.clients), &settings, env, &self.clock)?;
-        bind(&self.history, &settings).await.map_err(|problem| vec![problem])?;
+    /// What keeps it from being put together.
+    async fn renewed(&self, settings: Settings, clients: Clients) -> Result<Self, AppError> {
+        bind(&self.history, &settings).await?;
         Self::put_together(settings, clients, self.history.clone(), Arc::clone(&self.clock))
-            .map_err(|problem| vec![problem])
     }
 
     fn put_together(

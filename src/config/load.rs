@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use toml::de::DeTable;
 
 use crate::config::key::{KeyPath, Step};
+use crate::config::regular;
 use crate::config::report::{Layer, Report};
 use crate::config::spans::{SpanTree, position};
 
@@ -32,7 +33,7 @@ pub(super) fn files(path: &Path, report: &mut Report) -> Vec<(PathBuf, String)> 
 }
 
 fn text_of(path: &Path, report: &mut Report) -> Option<String> {
-    let bytes = match fs::read(path) {
+    let bytes = match regular::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             report.unusable(path, None, "there is no such file; name another by --config or $GRAPHKEEPER_CONFIG");

@@ -10,6 +10,7 @@ mod near;
 mod parse;
 pub mod problem;
 mod raw;
+mod regular;
 mod report;
 pub mod secrets;
 pub mod settings;

@@ -1,10 +1,10 @@
 //! References to secrets: a configuration says where a secret is, never what it is.
 
-use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::config::regular;
 use crate::secret::Secret;
 
 /// Where a secret is kept.
@@ -93,11 +93,11 @@ fn lookup<'a>(env: &'a [(String, String)], name: &str) -> Option<&'a str> {
 
 fn read_file(path: &Path) -> Result<Secret, SecretError> {
     let unreadable = |source| SecretError::Unreadable { path: path.to_owned(), source };
-    let mode = fs::metadata(path).map_err(unreadable)?.permissions().mode() & 0o7777;
+    let mode = regular::metadata(path).map_err(unreadable)?.permissions().mode() & 0o7777;
     if mode & 0o004 != 0 {
         return Err(SecretError::WorldReadable { path: path.to_owned(), mode });
     }
-    let bytes = fs::read(path).map_err(unreadable)?;
+    let bytes = regular::read(path).map_err(unreadable)?;
     let text = String::from_utf8(bytes).map_err(|_| SecretError::NotText { path: path.to_owned() })?;
     filled(text.trim_start_matches('\u{feff}'), || format!("secret file {}", path.display()))
 }

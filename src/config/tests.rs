@@ -568,6 +568,23 @@ fn a_secret_file_that_everybody_may_read_is_refused_with_the_remedy() {
 }
 
 #[test]
+fn a_fifo_is_refused_by_name_wherever_a_file_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = |name: &str| directory.path().join(name);
+    fs::create_dir(place("gk.d")).unwrap();
+    let fifos = [place("gk.toml"), place("gk.d/more.toml"), place("secret")];
+    assert!(std::process::Command::new("mkfifo").args(["-m", "0600"]).args(&fifos).status().unwrap().success());
+    let problems = load(&place("gk.toml"), &[]).unwrap_err().to_string();
+    for fifo in &fifos[..2] {
+        let expected = format!("{}: cannot be read: it is a FIFO", fifo.display());
+        assert!(problems.contains(&expected), "{problems}");
+    }
+    let error = SecretRef::File(place("secret")).read(&[]).unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(source, "it is a FIFO, and only regular files are read");
+}
+
+#[test]
 fn secrets_are_found_in_variables_and_credentials() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("okta");

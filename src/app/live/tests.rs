@@ -178,6 +178,19 @@ async fn what_cannot_be_prepared_is_not_taken_up() {
 }
 
 #[tokio::test]
+async fn a_disk_that_does_not_answer_leaves_the_configuration_in_force_and_a_later_edit_is_read() {
+    let place = Place::new().await;
+    place.save(&text("mode = \"apply\""));
+    let hangs = Arc::clone(&place.live.disk).lock_owned().await;
+    let slow = place.live.reload_within(Duration::ZERO, |_| async { Ok(()) }).await;
+    let Reload::Refused(why) = slow else { panic!("it was not refused") };
+    assert!(why.starts_with("reading the configuration took longer than 0 seconds"), "{why}");
+    drop(hangs);
+    place.takes_up().await;
+    assert!(place.live.told.lock().await.problems.is_empty());
+}
+
+#[tokio::test]
 async fn an_organization_may_be_added_and_then_stays() {
     let place = Place::new().await;
     let without =
