@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tracing::{info, warn};
@@ -30,11 +31,13 @@ struct Plan {
     held: VecDeque<(Timestamp, Fired)>,
     /// Has come due and was not yet fetched.
     due: VecDeque<Fired>,
+    /// Since when, awake, a look has found something in `due`.
+    unfetched: Option<Duration>,
 }
 
 impl Plan {
     fn of(track: Track) -> Self {
-        Self { track, held: VecDeque::new(), due: VecDeque::new() }
+        Self { track, held: VecDeque::new(), due: VecDeque::new(), unfetched: None }
     }
 
     /// Moves to `due` what was held until now, or all that was held when something else comes due.
@@ -102,7 +105,19 @@ impl Plans {
             caught_up.extend(self.take(id, found));
         }
         self.hold(caught_up);
-        self.by_id.iter().filter(|(_, plan)| !plan.due.is_empty()).map(|(id, _)| *id).collect()
+        let awake = now.uptime.awake;
+        let due = self.by_id.iter_mut().filter(|(_, plan)| !plan.due.is_empty());
+        due.map(|(id, plan)| {
+            plan.unfetched.get_or_insert(awake);
+            *id
+        })
+        .collect()
+    }
+
+    /// For how long something has been due that nobody fetches, as of the last look.
+    pub(super) fn unfetched(&self) -> Duration {
+        let since = self.by_id.values().filter_map(|plan| plan.unfetched).min();
+        since.map_or(Duration::ZERO, |since| self.seen.uptime.awake.saturating_sub(since))
     }
 
     /// Tells the ledger what was found, has the rest fired, and hands back what is to be caught up.
@@ -139,7 +154,9 @@ impl Plans {
 
     /// Hands over what has come due for a job and forgets it.
     pub(super) fn fetch(&mut self, id: Uuid) -> Vec<Fired> {
-        self.by_id.get_mut(&id).map(|plan| plan.due.drain(..).collect()).unwrap_or_default()
+        let Some(plan) = self.by_id.get_mut(&id) else { return Vec::new() };
+        plan.unfetched = None;
+        plan.due.drain(..).collect()
     }
 
     /// Takes over a new configuration: jobs that stay keep their places, and the trigger follows with the others. What is
@@ -160,9 +177,14 @@ impl Plans {
         differences
     }
 
+    /// Forgets a job that the trigger did not take, without a word: its moments are missed, and found when it is taken up.
+    pub(super) fn forget(&mut self, id: Uuid) {
+        self.by_id.remove(&id);
+    }
+
     /// Forgets a job, and has what it would still have fired recorded.
     pub(super) fn remove(&mut self, id: Uuid) {
-        let Some(Plan { track, held, due }) = self.by_id.remove(&id) else { return };
+        let Some(Plan { track, held, due, .. }) = self.by_id.remove(&id) else { return };
         let job = Arc::clone(&track.job);
         let waiting = held.into_iter().map(|(_, fired)| fired).chain(due).map(|fired| fired.tick.planned_at);
         let waiting: Vec<Timestamp> = waiting.collect();

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
 use tokio_cron_scheduler::job::job_data::{JobAndNextTick, JobStoredData, JobType};
 use tokio_cron_scheduler::store::{DataStore, InitStore};
 use tokio_cron_scheduler::{
@@ -42,6 +43,13 @@ const DUE: u64 = 1;
 /// How the storage says "not due": the last day of the year 9999, which the crate's date type still holds.
 const NOT_DUE: u64 = 253_402_214_400;
 
+/// A trigger that has not looked for this long hangs (it looks twice a second), and so does one that does not fetch what it
+/// was told to be due (it does so with the look).
+pub(super) const STALLED: Duration = Duration::from_secs(10);
+
+/// What the crate is given to take or drop all jobs of a reload, as the serve loop waits for it. It takes microseconds.
+const TAKEN: Duration = Duration::from_secs(3);
+
 /// The trigger could not do its part.
 #[derive(Debug, thiserror::Error)]
 pub enum SchedulerError {
@@ -53,6 +61,8 @@ pub enum SchedulerError {
         #[source]
         source: JobSchedulerError,
     },
+    #[error("job `{job}` was not taken by the scheduler in time; restart the service if it is not scheduled")]
+    Hangs { job: String },
 }
 
 /// The one scheduler of the process: a second one would leak its tasks, as the crate cannot be torn down.
@@ -64,7 +74,7 @@ pub(super) struct Scheduler {
 
 impl Scheduler {
     /// Plans every entry, rules over what was missed while the service was down, and starts to tick. Moments go to `fired`,
-    /// rows that need no run to `ledger`; `looked` hears of every look.
+    /// rows that need no run to `ledger`; `looked` hears of every look while what is due is fetched.
     pub(super) async fn start(
         entries: Vec<Entry>,
         clock: Arc<dyn Clock>,
@@ -117,24 +127,50 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Fires `entries` from now on. Jobs whose schedule and zone are as before keep their place.
+    /// Fires `entries` from now on. Jobs whose schedule and zone are as before keep their place. Takes [`TAKEN`] at most.
     ///
     /// # Errors
     ///
-    /// [`SchedulerError::Add`] when the crate does not take a new job; the others are fired all the same.
+    /// The first of the problems with jobs that the crate does not take; those are not planned, and the others are fired all
+    /// the same.
     pub(super) async fn reload(&self, entries: Vec<Entry>) -> Result<(), SchedulerError> {
+        let until = Instant::now() + TAKEN;
         let now = Reading::of(self.store.clock.as_ref());
         let Differences { added, taken_out } = self.store.lock().plans.reload(entries, now);
         for id in taken_out {
             self.store.lock().plans.remove(id);
-            // The crate knows it, or never took it; either way it fires nothing without a plan.
-            let _ = self.trigger.remove(&id).await;
+            // The crate knows it, or never took it, or hangs; in any case it fires nothing without a plan.
+            let _ = timeout_at(until, self.trigger.remove(&id)).await;
         }
+        self.take_up(added, until, |name, job| self.hand_over(name, job)).await
+    }
+
+    /// Plans jobs that are new and has `hand_over` hand them to the crate, until then. What it did not take is not planned:
+    /// it would come due and nobody would fetch it. Should the crate take it after all, it fires nothing without a plan.
+    async fn take_up<F>(
+        &self,
+        added: Vec<Entry>,
+        until: Instant,
+        hand_over: impl Fn(String, Job) -> F,
+    ) -> Result<(), SchedulerError>
+    where
+        F: Future<Output = Result<(), SchedulerError>>,
+    {
         let mut result = Ok(());
         for entry in added {
-            let (name, job) = self.job(&entry)?;
-            self.store.lock().plans.add(job.guid(), entry);
-            result = self.hand_over(name, job).await.and(result);
+            let taken = match self.job(&entry) {
+                Ok((name, job)) => {
+                    let (id, late) = (job.guid(), SchedulerError::Hangs { job: name.clone() });
+                    self.store.lock().plans.add(id, entry);
+                    let taken = timeout_at(until, hand_over(name, job)).await.unwrap_or(Err(late));
+                    if taken.is_err() {
+                        self.store.lock().plans.forget(id);
+                    }
+                    taken
+                }
+                Err(problem) => Err(problem),
+            };
+            result = result.and(taken);
         }
         result
     }
@@ -224,9 +260,13 @@ impl Store {
         let mut inner = self.lock();
         let due = if inner.closed { HashSet::new() } else { inner.plans.look(now) };
         let listed = inner.stored.keys().map(|id| (*id, due.contains(id))).collect();
+        // A trigger that looks and fetches nothing fires nothing: its looks do not count.
+        let is_alive = inner.closed || inner.plans.unfetched() <= STALLED;
         drop(inner);
-        // A full channel: the loop has not yet heard of the look before, and will hear of this one with it.
-        let _ = self.looked.try_send(());
+        if is_alive {
+            // A full channel: the loop has not yet heard of the look before, and will hear of this one with it.
+            let _ = self.looked.try_send(());
+        }
         listed
     }
 

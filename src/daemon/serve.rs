@@ -1,5 +1,6 @@
 //! The serve loop: one task that receives moments, ends of runs, signals, requests and the trigger's looks, and waits for
-//! nothing else, so that none of them can hold up the others.
+//! nothing else, so that none of them can hold up the others. Only what a reload changes it waits for the trigger to take:
+//! microseconds, and a few seconds when that hangs.
 
 use std::sync::Arc;
 

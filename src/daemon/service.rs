@@ -17,7 +17,7 @@ use super::desk::{About, NextRun, Refusal, Work};
 use super::ledger::{Ledger, Rows};
 use super::plan::disposition;
 use super::reread::{Rereading, panic_message};
-use super::scheduler::Scheduler;
+use super::scheduler::{STALLED, Scheduler};
 use super::systemd::{ServiceManager, Watchdog, status, stopping};
 use super::track::Fired;
 use super::{Ended, Firing, Reloaded};
@@ -31,9 +31,6 @@ const GRACE: Duration = Duration::from_millis(8500);
 
 /// What the ledger is given to write its last rows.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-
-/// A trigger that has not looked for this long hangs (it looks twice a second).
-const STALLED: Duration = Duration::from_secs(10);
 
 /// What the ledger is given to write what is told, before the configuration is read again.
 const SETTLE: Duration = Duration::from_secs(1);

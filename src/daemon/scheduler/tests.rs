@@ -59,6 +59,31 @@ async fn a_moment_is_listed_until_it_is_fetched_and_fetched_once() {
 }
 
 #[tokio::test]
+async fn a_look_does_not_count_when_nobody_fetches_what_is_due() {
+    let clock = HandClock::at(EIGHT);
+    let (mut store, id) = store(&clock, entry("managers", "*/5 * * * *")).await;
+    let (look, mut looked) = mpsc::channel(1);
+    store.looked = look;
+    clock.step(300_000);
+    clock.sleep(60_000); // while the machine sleeps, nobody can
+    for (millis, counts) in [(0, true), (10_000, true), (1, false), (500, false)] {
+        clock.step(millis);
+        assert!(due(&mut store).await);
+        assert_eq!(looked.try_recv().is_ok(), counts, "{millis}");
+    }
+    assert_eq!(fetch(&store, id), ["2026-11-20T08:05:00Z"]);
+    assert!(!due(&mut store).await);
+    assert!(looked.try_recv().is_ok());
+    clock.step(300_000);
+    assert!(due(&mut store).await);
+    clock.step(60_000);
+    store.lock().closed = true;
+    looked.try_recv().unwrap();
+    assert!(!due(&mut store).await);
+    assert!(looked.try_recv().is_ok(), "the watchdog is fed until the service has left");
+}
+
+#[tokio::test]
 async fn what_the_crate_plans_from_the_dummy_is_ignored() {
     let clock = HandClock::at(EIGHT);
     let (mut store, id) = store(&clock, entry("managers", "0 9 * * *")).await;
@@ -147,4 +172,38 @@ async fn a_reload_adds_takes_out_and_reschedules_under_a_running_trigger() {
         assert_eq!(&*fired.job, job);
     }
     assert!(!scheduler.knows("keepalive") && scheduler.knows("added"));
+}
+
+#[tokio::test]
+async fn a_job_that_the_crate_does_not_take_is_not_planned_and_the_others_are() {
+    let clock = HandClock::at(EIGHT);
+    let hand: Arc<dyn Clock> = Arc::clone(&clock) as _;
+    let scheduler =
+        Scheduler::start(Vec::new(), hand, mpsc::channel(1).0, mpsc::channel(1).0, ledger().0).await.unwrap();
+    let added = ["refused", "managers", "hangs"].map(|job| entry(job, "0 9 * * *"));
+    let until = Instant::now() + Duration::from_millis(50);
+    let taken = scheduler.take_up(added.into(), until, |job: String, _| async move {
+        match job.as_str() {
+            "refused" => Err(SchedulerError::Add { job, source: JobSchedulerError::CantAdd }),
+            "hangs" => std::future::pending().await,
+            _ => Ok(()),
+        }
+    });
+    let problem = tokio::time::timeout(Duration::from_secs(5), taken).await.expect("a bound").unwrap_err();
+    assert!(matches!(problem, SchedulerError::Add { job, .. } if job == "refused"), "the first problem");
+    assert_eq!(["refused", "managers", "hangs"].map(|job| scheduler.knows(job)), [false, true, false]);
+}
+
+#[tokio::test]
+async fn a_crate_that_hangs_does_not_hold_up_a_reload_for_long() {
+    let clock = HandClock::at(EIGHT);
+    let hand: Arc<dyn Clock> = Arc::clone(&clock) as _;
+    let entries = vec![entry("managers", "0 9 * * *")];
+    let scheduler = Scheduler::start(entries, hand, mpsc::channel(1).0, mpsc::channel(1).0, ledger().0).await.unwrap();
+    let hangs = Arc::clone(&scheduler.trigger.context.metadata_storage);
+    let _held = hangs.write().await;
+    let reloaded = scheduler.reload(vec![entry("added", "0 9 * * *")]);
+    let problem = tokio::time::timeout(TAKEN * 3, reloaded).await.expect("a bound").unwrap_err();
+    assert!(matches!(problem, SchedulerError::Hangs { job } if job == "added"));
+    assert!(!scheduler.knows("added") && !scheduler.knows("managers"));
 }
