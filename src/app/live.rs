@@ -121,7 +121,7 @@ impl Live {
             return Err(restart);
         }
         let (before, env, clock) = (Arc::clone(&old.clients), self.env.clone(), Arc::clone(&old.clock));
-        let made = self.from_disk(move || {
+        let made = self.reading(move || {
             let clients = Clients::make(Some(&before), &settings, &env, &clock)?;
             Ok((settings, clients))
         });
@@ -132,11 +132,11 @@ impl Live {
 
     async fn read(&self) -> Result<Settings, Problems> {
         let (file, env) = (self.file.clone(), self.env.clone());
-        self.from_disk(move || config::load(&file, &env)).await
+        self.reading(move || config::load(&file, &env)).await
     }
 
     /// What `work` reads, away from the threads on which the service runs.
-    async fn from_disk<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+    async fn reading<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         let alone = Arc::clone(&self.disk).lock_owned().await;
         let read = tokio::task::spawn_blocking(move || {
             let _alone = alone;
