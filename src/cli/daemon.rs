@@ -56,7 +56,10 @@ fn alone(settings: &Settings) -> Result<JobLock, Failure> {
             let message = format!("{who} serves the state directory {} already", state.display());
             Failure::new(exit::BUSY, message, None)
         }
-        error @ LockError::Unusable { .. } => anyhow::Error::from(error).into(),
+        error @ LockError::Unusable { .. } => {
+            let hint = "the state directory must be writable for the user that runs the service";
+            Failure::new(exit::FAILED, chain(&error), Some(hint.to_owned()))
+        }
     })
 }
 

@@ -61,7 +61,7 @@ pub struct Desk {
     about: watch::Receiver<About>,
 }
 
-/// The service's side of the desk, for [`super::serve`].
+/// The service's side of the desk, for [`super::serve()`].
 #[derive(Debug)]
 pub struct DeskEnd {
     pub(super) asked: mpsc::UnboundedReceiver<Asked>,

@@ -25,12 +25,30 @@ pub struct End {
 /// Ends that are not written yet. Clones of a history share them.
 #[derive(Debug, Default)]
 pub(super) struct Ends {
-    by_run: Mutex<BTreeMap<RunId, End>>,
+    by_run: Mutex<BTreeMap<RunId, Owing>>,
     /// One writes at a time, lest the calls of a run are written twice.
     turn: tokio::sync::Mutex<()>,
 }
 
 pub(super) type Owed = Arc<Ends>;
+
+#[derive(Debug)]
+struct Owing {
+    end: End,
+    /// Its run is at writing it, for the first time.
+    in_hand: bool,
+}
+
+/// The first attempt to write an end. However it ends, what is not written then is owed.
+struct InHand<'a>(&'a History, RunId);
+
+impl Drop for InHand<'_> {
+    fn drop(&mut self) {
+        if let Some(owing) = self.0.owed().get_mut(&self.1) {
+            owing.in_hand = false;
+        }
+    }
+}
 
 impl History {
     /// Records the end of a run. One that cannot be written now is kept, for [`History::settle_ends`]; so is one whose
@@ -41,9 +59,10 @@ impl History {
     /// What kept the database from taking it; [`HistoryError::Missing`] when no such run is open, which is not tried again.
     pub async fn record_end(&self, end: End) -> Result<(), HistoryError> {
         let run = end.closing.run.clone();
-        self.owed().insert(run.clone(), end);
+        self.owed().insert(run.clone(), Owing { end, in_hand: true });
+        let first = InHand(self, run);
         let _turn = self.owed.turn.lock().await;
-        self.pay(&run).await
+        self.pay(&first.1).await
     }
 
     /// Tries to write the ends that are owed, and names the runs whose ends now are.
@@ -54,8 +73,9 @@ impl History {
     pub async fn settle_ends(&self) -> Result<Vec<RunId>, HistoryError> {
         let _turn = self.owed.turn.lock().await;
         let mut settled = Vec::new();
-        let owed: Vec<RunId> = self.owed().keys().cloned().collect();
-        for run in owed {
+        let late: Vec<RunId> =
+            self.owed().iter().filter(|(_, owing)| !owing.in_hand).map(|(run, _)| run.clone()).collect();
+        for run in late {
             match self.pay(&run).await {
                 Ok(()) => settled.push(run),
                 // Closed meanwhile by another process, from the job's lock file.
@@ -68,12 +88,15 @@ impl History {
 
     /// Writes one end that is owed. It stays owed until it is written.
     async fn pay(&self, run: &RunId) -> Result<(), HistoryError> {
-        let Some(mut end) = self.owed().get(run).cloned() else { return Ok(()) };
+        let Some(mut end) = self.owed().get(run).map(|owing| owing.end.clone()) else { return Ok(()) };
         let written = self.write_end(&mut end).await;
-        match written {
-            Ok(()) | Err(HistoryError::Missing { .. }) => self.owed().remove(run),
-            Err(_) => self.owed().insert(run.clone(), end),
-        };
+        let mut owed = self.owed();
+        if matches!(written, Ok(()) | Err(HistoryError::Missing { .. })) {
+            owed.remove(run);
+        } else if let Some(owing) = owed.get_mut(run) {
+            owing.end = end;
+        }
+        drop(owed);
         written
     }
 
@@ -105,7 +128,7 @@ impl History {
         matches!(self.run(run).await, Ok(Some(run)) if run.outcome.is_some())
     }
 
-    fn owed(&self) -> std::sync::MutexGuard<'_, BTreeMap<RunId, End>> {
+    fn owed(&self) -> std::sync::MutexGuard<'_, BTreeMap<RunId, Owing>> {
         // A panic elsewhere leaves the map whole: no entry is half made.
         self.owed.by_run.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -176,6 +199,14 @@ mod tests {
         assert!(place.history.owes_ends());
         drop(holder);
         assert_eq!(place.history.settle_ends().await.unwrap(), std::slice::from_ref(&run.id));
+        let other = a_run("bbbb0002", Trigger::Schedule, 0);
+        place
+            .history
+            .open_run(&crate::history::runs::NewRun { job: "licenses".to_owned(), ..other.clone() })
+            .await
+            .unwrap();
+        place.history.owed().insert(other.id.clone(), Owing { end: end(&other.id), in_hand: true });
+        assert!(place.history.settle_ends().await.unwrap().is_empty(), "its run is at it");
         assert_eq!(rows(&place.history, "call").await, 1);
     }
 

@@ -332,6 +332,7 @@ async fn the_service_outlasts_a_full_disk() {
     jail.make_room(&org);
     reached(&gate).await;
     gate.open();
+    service.says("outcome=succeeded").await;
     service.terminate();
     service.finish().await.exits(0);
     assert_eq!((org.writes(), org.managed_by("bo")), (1, 1));
