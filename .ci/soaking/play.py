@@ -235,10 +235,11 @@ class Soak(Clerk):
             self.service.listen(left)
 
     def memory(self):
-        """The first minute against the last, of the whole soak and of the life that saw its second half."""
+        """The first minute against the last: of the life that saw the second half in the mean; of the whole soak at most, as
+        in its first minute each kill is followed by a process that begins small."""
         window = min(60, self.options.seconds / 5)
         last = [sample for sample in self.samples if sample[1] == self.samples[-1][1]]
-        for what, samples in (("the soak", self.samples), ("the last life", last)):
+        for what, samples, judged in (("the soak", self.samples, max), ("the last life", last, statistics.mean)):
             first = [size for at, _, size in samples if at - samples[0][0] <= window]
             final = [size for at, _, size in samples if samples[-1][0] - at <= window]
             means, peaks = [statistics.mean(first), statistics.mean(final)], [max(first), max(final)]
@@ -247,7 +248,8 @@ class Soak(Clerk):
             if self.options.seconds < WARM:
                 print(f"told       {told}")
             else:
-                self.check(told, [f"more than {MEMORY} times as much"] if means[1] / means[0] > MEMORY else [])
+                grown = judged(final) > MEMORY * judged(first)
+                self.check(told, [f"more than {MEMORY} times as much"] if grown else [])
 
     def conclude(self):
         """Hands the story to the judge."""
