@@ -155,19 +155,6 @@ impl History {
         })
     }
 
-    /// The latest moment of a job in the ledger.
-    pub async fn last_moment(&self, job: &str) -> Result<Option<Moment>, HistoryError> {
-        let row = sqlx::query_as!(
-            MomentRow,
-            "select job, planned_at, disposition, run, reason
-               from moment where job = ? order by planned_at desc limit 1",
-            job
-        )
-        .fetch_optional(&self.reader)
-        .await?;
-        row.map(Moment::try_from).transpose()
-    }
-
     /// Moments that fit, newest first.
     pub async fn list_moments(&self, filter: &MomentFilter) -> Result<Vec<Moment>, HistoryError> {
         let rows: Vec<MomentRow> = list_query(filter).build_query_as().fetch_all(&self.reader).await?;
@@ -225,15 +212,14 @@ mod tests {
             place.history.record_moments(&[early], at(when)).await.unwrap();
             place.history.record_moments(&[moment(when, *disposition)], at(when + 60)).await.unwrap();
         }
-        let last = place.history.last_moment("managers").await.unwrap();
-        assert_eq!(last, Some(moment(11, Disposition::QueueFull)));
-        assert_eq!(place.history.last_moment("other").await.unwrap(), None);
         let found = async |filter: MomentFilter| place.history.list_moments(&filter).await.unwrap();
         assert_eq!(found(MomentFilter::default()).await.len(), 12);
         assert_eq!(found(MomentFilter { missed_only: true, ..MomentFilter::default() }).await.len(), 9);
         assert_eq!(found(MomentFilter { job: Some("other".to_owned()), ..MomentFilter::default() }).await, []);
         let last = MomentFilter { since: Some(at(10)), limit: Some(1), ..MomentFilter::default() };
         assert_eq!(found(last).await, [moment(11, Disposition::QueueFull)]);
+        let newest = MomentFilter { job: Some("managers".to_owned()), limit: Some(1), ..MomentFilter::default() };
+        assert_eq!(found(newest).await, [moment(11, Disposition::QueueFull)]);
         let first = MomentFilter { until: Some(at(1)), ..MomentFilter::default() };
         assert_eq!(found(first).await, [moment(0, Disposition::Ran)]);
     }
