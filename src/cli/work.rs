@@ -120,6 +120,7 @@ async fn asked(client: &Client, request: &RunRequest) -> Result<Report, Failure>
     let (tell, steps) = watch::channel(Step::default());
     let bar = tokio::spawn(show(steps));
     let mut stop = Stop::NotAsked;
+    let mut passing = None;
     let done = loop {
         tokio::select! {
             said = running.next() => match said? {
@@ -132,18 +133,24 @@ async fn asked(client: &Client, request: &RunRequest) -> Result<Report, Failure>
                     super::render::say("the run is asked to stop after the call in hand; once more leaves it to the service");
                     stop = Stop::Wanted;
                 }
-                (Signal::Stop, _) => return Err(left(running.run.as_ref())),
+                (Signal::Stop, _) => {
+                    // What was said to be asked is asked, however fast the second word followed.
+                    if let Some(passing) = passing.take() {
+                        let _ = tokio::time::timeout(PASSING, passing).await;
+                    }
+                    return Err(left(running.run.as_ref()));
+                }
             },
         }
         // A run that has no job yet has no name either.
         if let (Stop::Wanted, Some(run)) = (stop, running.run.clone()) {
             stop = Stop::Passed;
             let client = client.clone();
-            tokio::spawn(async move {
+            passing = Some(tokio::spawn(async move {
                 if let Err(error) = client.stop(&run).await {
                     super::render::say(&super::render::error_chain(&error, error.hint().as_deref()));
                 }
-            });
+            }));
         }
     };
     drop(tell);
@@ -151,6 +158,9 @@ async fn asked(client: &Client, request: &RunRequest) -> Result<Report, Failure>
     let _ = tokio::time::timeout(Duration::from_secs(1), bar).await;
     Ok(done)
 }
+
+/// How long a command that is told to leave waits until the service has taken the wish to stop.
+const PASSING: Duration = Duration::from_secs(5);
 
 /// How far the wish to stop a run has come.
 #[derive(Clone, Copy)]

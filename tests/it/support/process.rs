@@ -9,7 +9,7 @@ use std::thread;
 use serde_json::Value;
 use tokio::sync::{oneshot, watch};
 
-use crate::support::within;
+use crate::support::{BOUND, within};
 
 /// A running program. Killed when dropped.
 pub(crate) struct Process {
@@ -105,15 +105,22 @@ impl Process {
     /// Waits until standard error contains `text`.
     pub(crate) async fn says(&mut self, text: &str) {
         let what = format!("`{}` says `{text}`", self.command);
-        let heard = within(&what, self.stderr.text.wait_for(|said| said.contains(text))).await.is_ok();
-        assert!(heard, "{what}: it ended before, having said\n{}", self.stderr.so_far());
+        self.hears(&what, |said| said.contains(text)).await;
     }
 
     /// Waits until standard error contains `text` so many times.
     pub(crate) async fn says_times(&mut self, text: &str, times: usize) {
         let what = format!("`{}` says `{text}` {times} times", self.command);
-        let heard = within(&what, self.stderr.text.wait_for(|said| said.matches(text).count() >= times)).await.is_ok();
-        assert!(heard, "{what}: it ended before, having said\n{}", self.stderr.so_far());
+        self.hears(&what, |said| said.matches(text).count() >= times).await;
+    }
+
+    async fn hears(&mut self, what: &str, enough: impl FnMut(&String) -> bool) {
+        let heard = tokio::time::timeout(BOUND, self.stderr.text.wait_for(enough)).await.map(|heard| heard.is_ok());
+        match heard {
+            Ok(true) => {}
+            Ok(false) => panic!("{what}: it ended before, having said\n{}", self.stderr.so_far()),
+            Err(_) => panic!("{what}: not within {BOUND:?}, it said\n{}", self.stderr.so_far()),
+        }
     }
 
     /// How often standard error contains `text` by now.
