@@ -41,6 +41,15 @@ impl Canned {
         self
     }
 
+    /// A header that is not always there.
+    #[must_use]
+    pub(crate) fn header_if(self, name: &'static str, value: Option<String>) -> Self {
+        match value {
+            Some(value) => self.header(name, value),
+            None => self,
+        }
+    }
+
     /// The answer on its way out.
     #[must_use]
     pub fn into_response(self) -> Response {

@@ -38,6 +38,13 @@ pub enum Fault {
     Slow { millis: u64 },
     /// The credential of the request is dead from now on: 401 for it, here and later.
     ExpireToken,
+    /// The sign-in is refused: for Entra by an AADSTS number, for Okta by the text of its catalogue, there also at the API.
+    RefuseSignIn {
+        code: String,
+        /// Another `error` than the usual one of that number.
+        #[serde(default)]
+        error: Option<String>,
+    },
     /// The page token of the request is not accepted. Matches only requests that bring one.
     ExpirePageToken,
     /// The answer's next link leads to the same page again.
@@ -170,6 +177,7 @@ impl Fault {
             Self::ResetBefore => "reset_before",
             Self::Slow { .. } => "slow",
             Self::ExpireToken => "expire_token",
+            Self::RefuseSignIn { .. } => "refuse_sign_in",
             Self::ExpirePageToken => "expire_page_token",
             Self::LoopNextLink => "loop_next_link",
             Self::ForeignNextLink => "foreign_next_link",

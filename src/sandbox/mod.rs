@@ -19,6 +19,7 @@
 pub mod answers;
 pub mod faults;
 pub mod journal;
+pub mod jwt;
 pub mod keys;
 pub mod model;
 pub mod options;
@@ -58,15 +59,25 @@ use state::Keeper;
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 
 /// What a client needs to sign in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
     /// After `SSWS `.
     pub okta_token: String,
+    /// The service app of the org, the id of its RSA key, and the key's private half as PEM.
+    pub okta_client_id: String,
+    pub okta_key_id: String,
+    pub okta_private_key: String,
+    /// Its second key, on the curve P-256.
+    pub okta_ec_key_id: String,
+    pub okta_ec_private_key: String,
     /// The tenant's id; its domain works too.
     pub tenant: String,
     /// The app-only identity, with all permissions that the jobs need.
     pub client_id: String,
     pub client_secret: String,
+    /// The same app's certificate and its private key, both PEM.
+    pub certificate: String,
+    pub private_key: String,
     /// The public client of the delegated identity, and its first refresh token.
     pub user_client_id: String,
     pub refresh_token: String,
@@ -171,6 +182,18 @@ impl Sandbox {
         &self.site.faults
     }
 
+    /// A token of the platform that the app trusts in place of a secret, good for so many seconds from now.
+    #[must_use]
+    pub fn workload_token(&self, seconds: i64) -> String {
+        let now = server::now().as_second();
+        let payload = serde_json::json!({
+            "iss": people::WORKLOAD_ISSUER, "sub": people::WORKLOAD_SUBJECT, "aud": people::WORKLOAD_AUDIENCE,
+            "iat": now, "exp": now + seconds,
+        });
+        let header = serde_json::json!({"alg": "RS256", "kid": "platform"});
+        jwt::sign_rs256(people::WORKLOAD_PRIVATE_KEY, &header, &payload).expect("a constant key")
+    }
+
     /// A complete configuration for graphkeeper, as TOML. Writes the secrets (0600) into `directory`/secrets and
     /// names `directory`/state as the state directory.
     pub fn configuration(&self, directory: &Path) -> std::io::Result<String> {
@@ -233,9 +256,16 @@ fn serve(doors: Vec<Door>, site: &Site) -> Servers {
 fn credentials(keys: &Keys, state: &State) -> Credentials {
     Credentials {
         okta_token: people::API_TOKEN.to_owned(),
+        okta_client_id: people::OKTA_CLIENT.to_owned(),
+        okta_key_id: people::OKTA_KEY.to_owned(),
+        okta_private_key: people::OKTA_PRIVATE_KEY.to_owned(),
+        okta_ec_key_id: people::OKTA_EC_KEY.to_owned(),
+        okta_ec_private_key: people::OKTA_EC_PRIVATE_KEY.to_owned(),
         tenant: state.entra.tenant.to_string(),
         client_id: people::APP_CLIENT.to_string(),
         client_secret: people::APP_SECRET.to_owned(),
+        certificate: people::APP_CERTIFICATE.to_owned(),
+        private_key: people::APP_PRIVATE_KEY.to_owned(),
         user_client_id: people::USER_CLIENT.to_string(),
         refresh_token: entra::first_refresh_token(keys, people::USER_CLIENT, state.entra.me),
     }

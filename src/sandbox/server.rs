@@ -22,6 +22,7 @@ use crate::sandbox::keys::Keys;
 use crate::sandbox::listen::Cut;
 use crate::sandbox::model::World;
 use crate::sandbox::tamper;
+use crate::sandbox::{entra, okta};
 
 /// The three services, one listener each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -213,6 +214,7 @@ fn before(site: &Site, asked: &Asked, fault: Option<&Fault>, cut: Option<&Cut>) 
             }
             return Some(Canned::text(0, String::new()));
         }
+        Some(Fault::RefuseSignIn { code, error }) => return Some(refuse_sign_in(site, asked, code, error.as_deref())),
         Some(fault) => {
             if let Some(canned) = answers::to_fault(asked.service, fault, &asked.request_id) {
                 return Some(canned);
@@ -222,6 +224,16 @@ fn before(site: &Site, asked: &Asked, fault: Option<&Fault>, cut: Option<&Cut>) 
     }
     let dead = asked.service != Service::Login && site.faults.is_dead(authorization);
     dead.then(|| answers::dead_token(asked.service, &asked.request_id))
+}
+
+/// A refusal that was ordered by its name. An order for one that nobody documents is a mistake in the test.
+fn refuse_sign_in(site: &Site, asked: &Asked, code: &str, error: Option<&str>) -> Canned {
+    let canned = match asked.service {
+        Service::Login => entra::refuse(site, &asked.request_id, code, error),
+        Service::Okta => okta::refuse(site, &asked.path, code),
+        Service::Graph => None,
+    };
+    canned.unwrap_or_else(|| Canned::text(501, format!("nobody documents the refusal {code}")))
 }
 
 /// Puts the ids and the caching rule of the service on an answer.

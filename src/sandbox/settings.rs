@@ -33,6 +33,10 @@ pub(crate) fn configuration(facts: &Facts, credentials: &Credentials, directory:
     let token = keep("okta-token", &credentials.okta_token)?;
     let secret = keep("entra-secret", &credentials.client_secret)?;
     let refresh = keep("refresh-token", &credentials.refresh_token)?;
+    // For the other ways to sign in, which the text below shows.
+    let key = keep("okta-key.pem", &credentials.okta_private_key)?;
+    let certificate = keep("entra-certificate.pem", &credentials.certificate)?;
+    let private_key = keep("entra-key.pem", &credentials.private_key)?;
     let connection = format!(
         r#"# A configuration for the built-in sandbox. The secrets are files that only you can read.
 timezone = "UTC"
@@ -45,6 +49,7 @@ org_url = {okta}
 [okta.auth]
 method = "api-token"
 token = {{ file = {token} }}
+# or: method = "private-key", client_id = {service}, key_id = {key_id}, private_key = {{ file = {key} }}
 
 [entra]
 tenant = {tenant}
@@ -54,6 +59,7 @@ graph_url = {graph}
 client_id = {client}
 method = "client-secret"
 client_secret = {{ file = {secret} }}
+# or: method = "certificate", certificate = {{ file = {certificate} }}, private_key = {{ file = {private_key} }}
 [entra.user]
 client_id = {person}
 refresh_token = {{ file = {refresh} }}
@@ -63,6 +69,8 @@ refresh_token = {{ file = {refresh} }}
         tenant = quote(&credentials.tenant),
         login = quote(&facts.login_url),
         graph = quote(&facts.graph_url),
+        service = quote(&credentials.okta_client_id),
+        key_id = quote(&credentials.okta_key_id),
         client = quote(&credentials.client_id),
         person = quote(&credentials.user_client_id),
     );
@@ -159,6 +167,7 @@ mod tests {
             client_secret: "very-secret".into(),
             user_client_id: "u".into(),
             refresh_token: "r".into(),
+            ..Credentials::default()
         };
         let text = configuration(&facts, &credentials, directory.path()).unwrap();
         let table: toml::Table = text.parse().unwrap();

@@ -1,7 +1,7 @@
 //! `application/x-www-form-urlencoded`, as bodies and Basic credentials of a token request use it.
 
 /// The fields of a form in their order, decoded. A field that occurs twice is there twice.
-pub(super) fn parse(body: &str) -> Vec<(String, String)> {
+pub(in crate::sandbox) fn parse(body: &str) -> Vec<(String, String)> {
     let pairs = body.split('&').filter(|pair| !pair.is_empty());
     pairs
         .map(|pair| {
@@ -27,6 +27,11 @@ pub(in crate::sandbox) fn decode(text: &str) -> String {
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A path decoded: `%xx` is a byte, and `+` is itself.
+pub(in crate::sandbox) fn decode_path(path: &str) -> String {
+    decode(&path.replace('+', "%2B"))
 }
 
 /// The byte that two hexadecimal digits at the start of `tail` spell.

@@ -6,11 +6,13 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::sandbox::entra::rows;
+
 /// Why no token is issued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) status: StatusCode,
-    error: &'static str,
+    error: String,
     number: u32,
     text: String,
     suberror: Option<&'static str>,
@@ -29,7 +31,7 @@ pub(super) struct Trace<'a> {
 
 impl Refusal {
     fn new(status: StatusCode, error: &'static str, number: u32, text: impl Into<String>) -> Self {
-        Self { status, error, number, text: text.into(), suberror: None, claims: None }
+        Self { status, error: error.to_owned(), number, text: text.into(), suberror: None, claims: None }
     }
 
     fn bad(error: &'static str, number: u32, text: impl Into<String>) -> Self {
@@ -47,6 +49,113 @@ impl Refusal {
     fn suberror(mut self, suberror: &'static str) -> Self {
         self.suberror = Some(suberror);
         self
+    }
+
+    /// The documented refusal with this number, under another `error` if one is given.
+    pub(super) fn numbered(number: u32, error: Option<&str>) -> Option<Self> {
+        let (number, status, usual, text, suberror) = *rows::row(number)?;
+        let status = StatusCode::from_u16(status).ok()?;
+        let refusal = Self { error: error.unwrap_or(usual).to_owned(), ..Self::new(status, usual, number, text) };
+        let refusal = if suberror.is_empty() { refusal } else { refusal.suberror(suberror) };
+        Some(if suberror == "basic_action" { refusal.challenging() } else { refusal })
+    }
+
+    pub(super) fn error(&self) -> &str {
+        &self.error
+    }
+
+    /// With its number, as `error_description` begins.
+    pub(super) fn text(&self) -> String {
+        format!("AADSTS{}: {}", self.number, self.text)
+    }
+
+    /// With the claims that a policy wants.
+    fn challenging(self) -> Self {
+        let claims = json!({"access_token": {"capolids": {"essential": true, "values": ["sandbox"]}}}).to_string();
+        Self { claims: Some(claims), ..self }
+    }
+
+    fn row(number: u32) -> Self {
+        Self::numbered(number, None).expect("a number of the table")
+    }
+
+    pub(super) fn disabled_app(client: &str) -> Self {
+        Self::bad("unauthorized_client", 7_000_112, format!("Application '{client}' is disabled."))
+    }
+
+    pub(super) fn bad_assertion(text: &str) -> Self {
+        Self::client(700_027, text)
+    }
+
+    pub(super) fn assertion_out_of_time() -> Self {
+        Self::row(700_024)
+    }
+
+    /// A token of a platform that the app does not trust. The numbers are not on the vendor's list.
+    pub(super) fn no_federation(number: u32, what: &str, value: &str) -> Self {
+        let text = format!("No matching federated identity record found for presented assertion {what} '{value}'.");
+        Self::client(number, text)
+    }
+
+    pub(super) fn too_old_refresh_token() -> Self {
+        Self::row(70_043)
+    }
+
+    pub(super) fn not_on_common() -> Self {
+        Self::row(90_133)
+    }
+
+    pub(super) fn authorization_pending() -> Self {
+        Self::row(70_016)
+    }
+
+    /// Not in the vendor's table; its own client libraries understand it.
+    pub(super) fn slow_down() -> Self {
+        Self::bad("slow_down", 70_016, "The client polls too often.")
+    }
+
+    pub(super) fn declined() -> Self {
+        Self::bad("authorization_declined", 70_017, "The end user denied the authorization request.")
+    }
+
+    pub(super) fn declined_at_browser() -> Self {
+        Self::bad("access_denied", 65_004, "User declined to consent to access the app.")
+    }
+
+    pub(super) fn unknown_device_code() -> Self {
+        Self::row(70_018)
+    }
+
+    pub(super) fn expired_device_code() -> Self {
+        Self::row(70_019)
+    }
+
+    pub(super) fn foreign_redirect(uri: &str) -> Self {
+        let text = format!(
+            "The redirect URI '{uri}' specified in the request does not match the redirect URIs configured for the \
+             application."
+        );
+        Self::bad("invalid_client", 50_011, text)
+    }
+
+    pub(super) fn bad_challenge() -> Self {
+        Self::bad("invalid_request", 501_491, "Invalid size of Code_Challenge parameter.")
+    }
+
+    pub(super) fn unknown_code() -> Self {
+        Self::row(70_000)
+    }
+
+    pub(super) fn expired_code() -> Self {
+        Self::row(70_008)
+    }
+
+    pub(super) fn used_code() -> Self {
+        Self::row(54_005)
+    }
+
+    pub(super) fn wrong_verifier() -> Self {
+        Self::row(501_481)
     }
 
     pub(super) fn unknown_tenant(tenant: &str) -> Self {
@@ -168,8 +277,7 @@ impl Refusal {
     pub(super) fn step_up() -> Self {
         let text = "Due to a configuration change made by your administrator, or because you moved to a new location, \
                     you must use multi-factor authentication to access '00000003-0000-0000-c000-000000000000'.";
-        let claims = json!({"access_token": {"capolids": {"essential": true, "values": ["sandbox"]}}}).to_string();
-        Self { claims: Some(claims), ..Self::grant(50076, text).suberror("basic_action") }
+        Self::grant(50076, text).suberror("basic_action").challenging()
     }
 
     pub(super) fn no_consent(client: &str, name: &str) -> Self {

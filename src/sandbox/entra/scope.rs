@@ -54,6 +54,11 @@ pub(super) fn delegated(scope: Option<&str>, consented: &[String], graph_url: &s
     Some(granted)
 }
 
+/// Whether a refresh token was asked for.
+pub(super) fn wants_offline(scope: &str) -> bool {
+    scope.split_whitespace().any(|word| word.eq_ignore_ascii_case("offline_access"))
+}
+
 /// Scopes as the token answer spells them: those of Graph with their resource.
 pub(super) fn spelled(granted: &[String]) -> String {
     let spelled: Vec<String> = granted

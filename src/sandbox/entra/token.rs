@@ -28,6 +28,8 @@ pub(in crate::sandbox) struct Claims {
     pub(in crate::sandbox) bearer: Bearer,
     pub(in crate::sandbox) audience: String,
     pub(in crate::sandbox) expires: Timestamp,
+    /// What a resource wanted of the token and the client passed on.
+    pub(in crate::sandbox) answered: Option<String>,
 }
 
 /// The two kinds of token.
@@ -54,6 +56,8 @@ pub(in crate::sandbox) enum Flaw {
 pub(super) struct Refresh {
     pub(super) client: Uuid,
     pub(super) user: Uuid,
+    /// The sign-in from which it descends.
+    pub(super) family: String,
 }
 
 impl Claims {
@@ -95,6 +99,9 @@ impl Claims {
             "appid": self.client.to_string(), "tid": self.tenant.to_string(), "ver": "1.0",
             "uti": fresh_id().simple().to_string(),
         });
+        if let Some(answered) = &self.answered {
+            claims["answered"] = json!(answered);
+        }
         match &self.bearer {
             Bearer::App { principal, roles } => {
                 claims["idtyp"] = json!("app");
@@ -126,6 +133,7 @@ impl Claims {
             client: id("appid")?,
             bearer,
             audience: claims["aud"].as_str()?.to_owned(),
+            answered: claims["answered"].as_str().map(str::to_owned),
             expires: Timestamp::from_millisecond(claims["expms"].as_i64()?).ok()?,
         })
     }
@@ -134,7 +142,8 @@ impl Claims {
 impl Refresh {
     /// A new refresh token; no two are alike.
     pub(super) fn mint(&self, keys: &Keys, serial: &str) -> String {
-        let value = json!({"client": self.client.to_string(), "user": self.user.to_string(), "serial": serial});
+        let (client, user) = (self.client.to_string(), self.user.to_string());
+        let value = json!({"client": client, "user": user, "family": self.family, "serial": serial});
         format!("1.{}", keys.seal(REFRESH, &value))
     }
 
@@ -142,7 +151,7 @@ impl Refresh {
     pub(super) fn open(keys: &Keys, token: &str) -> Option<Self> {
         let value = keys.open(REFRESH, token.strip_prefix("1.")?)?;
         let id = |name: &str| Uuid::try_parse(value[name].as_str()?).ok();
-        Some(Self { client: id("client")?, user: id("user")? })
+        Some(Self { client: id("client")?, user: id("user")?, family: value["family"].as_str()?.to_owned() })
     }
 }
 
@@ -162,7 +171,14 @@ mod tests {
 
     fn claims(bearer: Bearer) -> Claims {
         let expires = Timestamp::from_second(1_000).unwrap();
-        Claims { tenant: Uuid::from_u128(1), client: Uuid::from_u128(2), bearer, audience: GRAPH.into(), expires }
+        Claims {
+            tenant: Uuid::from_u128(1),
+            client: Uuid::from_u128(2),
+            bearer,
+            audience: GRAPH.into(),
+            expires,
+            answered: None,
+        }
     }
 
     #[test]
@@ -202,7 +218,7 @@ mod tests {
     #[test]
     fn refresh_tokens_differ_and_open_in_their_world() {
         let keys = Keys::new(1);
-        let refresh = Refresh { client: Uuid::from_u128(5), user: Uuid::from_u128(6) };
+        let refresh = Refresh { client: Uuid::from_u128(5), user: Uuid::from_u128(6), family: "f".into() };
         let (first, second) = (refresh.mint(&keys, "1"), refresh.mint(&keys, "2"));
         assert_ne!(first, second);
         assert_eq!(Refresh::open(&keys, &first), Some(refresh.clone()));

@@ -18,6 +18,11 @@ pub(super) fn check(site: &Site, authorization: Option<&str>, now: Timestamp) ->
     if claims.tenant != world.entra.tenant {
         return Err(Refusal::unauthorized("Access token validation failure. Invalid issuer."));
     }
+    if let Some(wanted) = world.entra.habits.claims_wanted
+        && claims.answered.as_deref() != Some(wanted)
+    {
+        return Err(Refusal::challenged(wanted));
+    }
     if !world.entra.apps.iter().any(|app| app.client_id == claims.client) {
         let message = "The identity of the calling application could not be established.";
         return Err(Refusal::new(401, "Authorization_IdentityNotFound", message));

@@ -2,6 +2,8 @@
 //!
 //! Source: <https://learn.microsoft.com/graph/errors>
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::sandbox::graph::call::{Answer, Body, Call};
@@ -76,6 +78,18 @@ impl Refusal {
                          authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\", \
                          client_id=\"00000003-0000-0000-c000-000000000000\"";
         let headers = vec![("www-authenticate", challenge.to_owned())];
+        Self { headers, ..Self::new(401, "InvalidAuthenticationToken", message) }
+    }
+
+    /// 401 for a token without claims that a policy has come to want. In the header as base64, in a token request as is.
+    pub(super) fn challenged(claims: &str) -> Self {
+        let challenge = format!(
+            "Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\", \
+             error=\"insufficient_claims\", claims=\"{}\"",
+            STANDARD.encode(claims)
+        );
+        let message = "Continuous access evaluation resulted in challenge with result: InteractionRequired.";
+        let headers = vec![("www-authenticate", challenge)];
         Self { headers, ..Self::new(401, "InvalidAuthenticationToken", message) }
     }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
+use crate::sandbox::jwt::PublicKey;
 use crate::sandbox::model::habits::Habits;
 
 /// A tenant as Graph and the sign-in service see it.
@@ -99,18 +100,50 @@ pub struct Subscription {
 }
 
 /// An application that may ask for tokens.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AppRegistration {
     pub client_id: Uuid,
     /// The service principal's object id (`oid` of app-only tokens).
     pub object_id: Uuid,
     pub name: String,
-    /// `None` for a public client.
+    /// `None` for an app without a secret.
     pub secret: Option<String>,
+    /// Uploaded certificates.
+    pub certificates: Vec<Certificate>,
+    /// Federated credentials: whose tokens are taken in place of a secret.
+    pub federated: Vec<Federated>,
+    /// Where a browser may be sent with a code. `http://localhost` stands for every port there.
+    pub redirect_uris: Vec<String>,
+    /// Switched off in the admin center: `AADSTS7000112`.
+    pub disabled: bool,
     /// Granted application permissions: the `roles` of its tokens.
     pub roles: Vec<String>,
     /// Delegated permissions with consent: the most that `scp` can be.
     pub scopes: Vec<String>,
+}
+
+impl AppRegistration {
+    /// Whether the app has no credential of its own, so that only people sign in with it.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.secret.is_none() && self.certificates.is_empty() && self.federated.is_empty()
+    }
+}
+
+/// A certificate that was uploaded to an app registration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    pub der: Vec<u8>,
+    pub key: PublicKey,
+}
+
+/// A federated credential: a token of this issuer, for this subject and audience, signed by this key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Federated {
+    pub issuer: String,
+    pub subject: String,
+    pub audience: String,
+    pub key: PublicKey,
 }
 
 /// Something another administrator does while a client works. Fires once.

@@ -12,6 +12,16 @@ pub struct Habits {
     pub secrets_expired: bool,
     /// What becomes of a refresh token that was issued by this tenant.
     pub refresh_tokens: RefreshTokens,
+    /// A refresh token is good once; used again, all that came from it are revoked. Entra does neither.
+    pub refresh_once: bool,
+    /// What the person does at the browser.
+    pub person: Person,
+    /// How many seconds a device flow asks to leave between two polls.
+    pub device_interval: u64,
+    /// How long the codes of a device flow live.
+    pub device_life: Duration,
+    /// Graph asks for these claims, as the header has them, from every token that was got without them.
+    pub claims_wanted: Option<&'static str>,
     /// A manager that closes a cycle, or manages itself, is refused with 400. Nothing documents that Entra does.
     pub refuses_cycles: bool,
     /// Removing a manager where there is none answers 404; otherwise 204.
@@ -39,6 +49,19 @@ pub enum RefreshTokens {
     Unconsented,
     /// The person's account is disabled: `AADSTS50057`.
     UserDisabled,
+    /// A policy wants people to sign in more often: `AADSTS70043`.
+    TooOld,
+}
+
+/// What a person does who is sent to the browser.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Person {
+    /// Comes to the device page by itself, if at all; agrees at once where a browser is already open.
+    #[default]
+    Comes,
+    /// Agrees when a device has polled so often.
+    AgreesAfter(u32),
+    Declines,
 }
 
 impl Default for Habits {
@@ -47,6 +70,11 @@ impl Default for Habits {
             token_life: Duration::from_secs(3599),
             secrets_expired: false,
             refresh_tokens: RefreshTokens::Honored,
+            refresh_once: false,
+            person: Person::Comes,
+            device_interval: 5,
+            device_life: Duration::from_mins(15),
+            claims_wanted: None,
             refuses_cycles: false,
             missing_manager_is_not_found: true,
             shows_null_manager: false,

@@ -5,17 +5,74 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use crate::sandbox::jwt::PublicKey;
+
 /// An org as its API shows it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Okta {
     /// API tokens that are accepted after `SSWS `.
     pub tokens: Vec<String>,
+    /// Apps that sign in by themselves, with a key.
+    pub services: Vec<ServiceApp>,
+    /// How many seconds a service app's token lives.
+    pub token_life: i64,
+    /// Tokens given out until then, in seconds since 1970, are revoked.
+    pub tokens_revoked_at: Option<i64>,
+    /// How often the nonce for proofs was renewed out of turn.
+    pub nonces_renewed: i64,
     pub groups: Vec<Group>,
     pub apps: Vec<App>,
     users: Vec<Option<User>>,
     by_id: HashMap<Box<str>, Row>,
     by_login: HashMap<Box<str>, Row>,
     live: usize,
+}
+
+impl Default for Okta {
+    fn default() -> Self {
+        Self {
+            tokens: Vec::new(),
+            services: Vec::new(),
+            token_life: 3_600,
+            tokens_revoked_at: None,
+            nonces_renewed: 0,
+            groups: Vec::new(),
+            apps: Vec::new(),
+            users: Vec::new(),
+            by_id: HashMap::new(),
+            by_login: HashMap::new(),
+            live: 0,
+        }
+    }
+}
+
+/// An app that signs in by itself (`private_key_jwt`). Its three grants are apart: keys, scopes, admin role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceApp {
+    /// `0oa…`.
+    pub client_id: String,
+    /// Registered public keys by their id.
+    pub keys: Vec<(String, PublicKey)>,
+    /// Granted on the tab "Okta API Scopes".
+    pub scopes: Vec<String>,
+    pub role: Role,
+    /// "Require Demonstrating Proof of Possession (DPoP) header in token requests".
+    pub dpop: bool,
+    /// `application_type` `service`: another one may not sign in by itself.
+    pub service: bool,
+    /// Whether requests come from the network zones that the app is limited to.
+    pub in_zone: bool,
+}
+
+/// What an admin role lets an app see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Read-only Administrator or more.
+    Everything,
+    /// The people of the group with this id.
+    Group(String),
+    /// No role: empty lists, and no error.
+    Nothing,
 }
 
 /// The place of a user in the org: the order of the listing. Stable, and never used again after a deletion.

@@ -1,12 +1,13 @@
 //! `GET /api/v1/apps`, one app, and who is assigned to it.
 
 use axum::Json;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Extension, Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 
 use super::paging::{Listing, Query, take};
 use super::{Answer, answer, not_found, render};
 use crate::sandbox::answers::okta_error_with;
+use crate::sandbox::model::okta::Role;
 use crate::sandbox::server::Site;
 
 /// Default and most, of apps and of assignments.
@@ -14,11 +15,15 @@ const APPS: (usize, usize) = (20, 200);
 const ASSIGNED: (usize, usize) = (50, 500);
 
 /// `GET /api/v1/apps`; of filters, `name eq "…"`, `id eq "…"` and `status eq "…"` are understood.
-pub(super) async fn list(State(site): State<Site>, RawQuery(query): RawQuery) -> Response {
-    answer(apps(&site, &Query::parse(query.as_deref())))
+pub(super) async fn list(
+    State(site): State<Site>,
+    Extension(role): Extension<Role>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    answer(apps(&site, &Query::parse(query.as_deref()), &role))
 }
 
-fn apps(site: &Site, query: &Query) -> Answer<Response> {
+fn apps(site: &Site, query: &Query, role: &Role) -> Answer<Response> {
     let after = query.get("after");
     let (filter, q) = (query.get("filter"), query.get("q").unwrap_or_default().to_lowercase());
     let wanted = filter.map(equality).transpose()?;
@@ -34,7 +39,7 @@ fn apps(site: &Site, query: &Query) -> Answer<Response> {
             "id" => app.id == value,
             _ => value == "ACTIVE",
         });
-        filtered && (app.name.starts_with(&q) || app.label.to_lowercase().starts_with(&q))
+        *role == Role::Everything && filtered && (app.name.starts_with(&q) || app.label.to_lowercase().starts_with(&q))
     });
     let (found, next) = take(rows, listing.limit);
     let items: Vec<_> = found.into_iter().map(|app| render::app(app, &site.okta_url)).collect();

@@ -1,15 +1,17 @@
-//! Who may come in, and how often: API tokens, rate limits per bucket, concurrency.
+//! Who may come in, and how often: API tokens and tokens of service apps, rate limits per bucket, concurrency.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::Response;
 
+use super::signin::{self, Office, Refusal, Used};
 use crate::sandbox::answers::{Canned, okta_error};
+use crate::sandbox::model::okta::Role;
 use crate::sandbox::server::{CONTROL, Site, now};
 
 /// Windows last so many seconds from the first request in them; they are not aligned to minutes.
@@ -22,6 +24,7 @@ const SHOWN: u32 = 1_000_000;
 #[derive(Clone, Debug)]
 pub(super) struct Gate {
     site: Site,
+    used: Used,
     windows: Arc<Mutex<HashMap<(String, &'static str), Window>>>,
     inside: Arc<AtomicU32>,
 }
@@ -42,18 +45,53 @@ struct Meter {
 }
 
 impl Gate {
-    pub(super) fn new(site: Site) -> Self {
-        Self { site, windows: Arc::default(), inside: Arc::default() }
+    pub(super) fn new(site: Site, used: Used) -> Self {
+        Self { site, used, windows: Arc::default(), inside: Arc::default() }
     }
 
-    /// Whether the credential is good. Anything that is no API token has no session.
-    fn check(&self, headers: &HeaderMap) -> Result<String, Canned> {
-        let header = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let Some(token) = header.strip_prefix("SSWS ").map(str::trim) else {
-            return Err(okta_error(403, "E0000005", "Invalid session"));
-        };
-        let known = self.site.world.read().okta.tokens.iter().any(|known| known == token);
-        if known { Ok(token.to_owned()) } else { Err(okta_error(401, "E0000011", "Invalid token provided")) }
+    /// Whether the credential is good for this path. A scheme that is not known has no session.
+    fn check(&self, request: &Request) -> Result<Caller, Canned> {
+        let path = request.uri().path();
+        if path == signin::TOKEN {
+            return Ok(Caller { name: "sign-in".to_owned(), role: Role::Nothing });
+        }
+        let header = request.headers().get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
+        let (scheme, token) = (scheme.to_ascii_lowercase(), token.trim());
+        match scheme.as_str() {
+            "ssws" => {
+                let known = self.site.world.read().okta.tokens.iter().any(|known| known == token);
+                if known {
+                    Ok(Caller { name: token.to_owned(), role: Role::Everything })
+                } else {
+                    Err(okta_error(401, "E0000011", "Invalid token provided"))
+                }
+            }
+            "bearer" | "dpop" => self.check_service(request, &scheme, token),
+            _ => Err(okta_error(403, "E0000005", "Invalid session")),
+        }
+    }
+
+    /// Whether a service app's token is good for this path.
+    fn check_service(&self, request: &Request, scheme: &str, token: &str) -> Result<Caller, Canned> {
+        let path = request.uri().path();
+        let state = self.site.world.read();
+        let base = &self.site.okta_url;
+        let office =
+            Office { okta: &state.okta, keys: &self.site.keys, used: &self.used, base, now: now().as_second() };
+        let scope = scope_of(path);
+        let refuse = |refusal: Refusal| refusal.at_resource(base, path, scope);
+        let token = signin::check(&office, request, scheme, token).map_err(refuse)?;
+        if !token.grants(scope) {
+            return Err(refuse(Refusal::INSUFFICIENT_SCOPE));
+        }
+        let app = state.okta.services.iter().find(|app| app.client_id == token.client);
+        let role = app.map_or(Role::Nothing, |app| app.role.clone());
+        let is_list = matches!(path, "/api/v1/users" | "/api/v1/apps");
+        if role != Role::Everything && !is_list {
+            return Err(okta_error(403, "E0000006", "You do not have permission to perform the requested action"));
+        }
+        Ok(Caller { name: token.client, role })
     }
 
     /// Spends one request of a bucket. The error is what the meter says when there is none left.
@@ -78,6 +116,22 @@ impl Gate {
     }
 }
 
+/// Who calls, and what they may see.
+struct Caller {
+    /// Rate limits are counted by it.
+    name: String,
+    role: Role,
+}
+
+/// The scope that a path needs.
+pub(super) fn scope_of(path: &str) -> &'static str {
+    match path.trim_start_matches("/api/v1/").split('/').next() {
+        Some("groups") => "okta.groups.read",
+        Some("apps") => "okta.apps.read",
+        _ => "okta.users.read",
+    }
+}
+
 /// Counts a request out when it ends, however it ends.
 struct Inside(Arc<AtomicU32>);
 
@@ -88,21 +142,22 @@ impl Drop for Inside {
 }
 
 /// Lets a request in: credential, concurrency, rate.
-pub(super) async fn admit(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+pub(super) async fn admit(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     if request.uri().path().starts_with(CONTROL) {
         return next.run(request).await;
     }
-    let token = match gate.check(request.headers()) {
-        Ok(token) => token,
+    let Caller { name, role } = match gate.check(&request) {
+        Ok(caller) => caller,
         Err(canned) => return canned.into_response(),
     };
+    request.extensions_mut().insert(role);
     let now = now().as_second();
     let inside = gate.inside.fetch_add(1, Ordering::AcqRel) + 1;
     let _leaves = Inside(Arc::clone(&gate.inside));
     if inside > gate.site.rates.okta_concurrency {
         return metered(too_many().into_response(), Meter { limit: 0, remaining: 0, reset: now + WINDOW });
     }
-    match gate.spend(&token, request.uri().path(), now) {
+    match gate.spend(&name, request.uri().path(), now) {
         Ok(meter) => metered(next.run(request).await, meter),
         Err(meter) => metered(too_many().into_response(), meter),
     }
@@ -128,6 +183,9 @@ fn bucket(path: &str, users: u32) -> (&'static str, u32) {
         let limit = u64::from(users) * u64::from(of_600) / 600;
         u32::try_from(limit).unwrap_or(u32::MAX).max(1)
     };
+    if path == signin::TOKEN {
+        return (signin::TOKEN, part(2_000));
+    }
     let segments: Vec<&str> = path.trim_start_matches("/api/v1/").split('/').collect();
     match segments.as_slice() {
         ["users", _] => ("/api/v1/users/{id}", part(2_000)),

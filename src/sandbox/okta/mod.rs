@@ -1,5 +1,5 @@
 //! Okta's management API, as far as a reconciler of managers reads it: users, groups, apps, with the vendor's paging,
-//! search expressions, rate limits and error objects.
+//! search expressions, rate limits and error objects; and the sign-in of service apps.
 
 mod apps;
 mod expression;
@@ -7,13 +7,14 @@ mod gate;
 mod groups;
 mod paging;
 mod render;
+pub(in crate::sandbox) mod signin;
 mod users;
 
-use axum::Router;
 use axum::http::Uri;
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
+use axum::{Extension, Router};
 
 use crate::sandbox::answers::{Canned, okta_error};
 use crate::sandbox::server::Site;
@@ -23,8 +24,10 @@ type Answer<T> = Result<T, Canned>;
 
 /// The routes of the Okta listener.
 pub(crate) fn router(site: Site) -> Router {
-    let gate = gate::Gate::new(site.clone());
+    let used = signin::Used::default();
+    let gate = gate::Gate::new(site.clone(), used.clone());
     Router::new()
+        .route(signin::TOKEN, post(signin::give_token))
         .route("/api/v1/users", get(users::list))
         .route("/api/v1/users/{key}", get(users::one))
         .route("/api/v1/groups", get(groups::list))
@@ -36,7 +39,17 @@ pub(crate) fn router(site: Site) -> Router {
         .method_not_allowed_fallback(no_such_method)
         .fallback(no_such_path)
         .layer(from_fn_with_state(gate, gate::admit))
+        .layer(Extension(used))
         .with_state(site)
+}
+
+/// The refusal of Okta's catalogue with this text, in the shape that belongs to the path.
+pub(in crate::sandbox) fn refuse(site: &Site, path: &str, text: &str) -> Option<Canned> {
+    let refusal = signin::refusal::Refusal::named(text)?;
+    if path != signin::TOKEN {
+        return Some(refusal.at_resource(&site.okta_url, path, gate::scope_of(path)));
+    }
+    Some(refusal.at_token_endpoint())
 }
 
 async fn no_such_path(_: Uri) -> Response {

@@ -1,7 +1,7 @@
 //! `GET /api/v1/users` and `GET /api/v1/users/{id}`.
 
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 
@@ -10,22 +10,27 @@ use super::paging::{Listing, Query, take};
 use super::render::{self, Trim};
 use super::{Answer, answer, not_found};
 use crate::sandbox::answers::{okta_error, okta_error_with};
-use crate::sandbox::model::okta::{Attribute, Okta, User};
+use crate::sandbox::model::okta::{Attribute, Okta, Role, Row, User};
 use crate::sandbox::server::{Site, now};
 
 /// The default and the largest page.
 const PAGE: usize = 200;
 
 /// `GET /api/v1/users`.
-pub(super) async fn list(State(site): State<Site>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
-    answer(page(&site, &Query::parse(query.as_deref()), trim(&headers)))
+pub(super) async fn list(
+    State(site): State<Site>,
+    Extension(role): Extension<Role>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    answer(page(&site, &Query::parse(query.as_deref()), trim(&headers), &role))
 }
 
 fn trim(headers: &HeaderMap) -> Trim {
     Trim::parse(headers.get("content-type").and_then(|value| value.to_str().ok()))
 }
 
-fn page(site: &Site, query: &Query, trim: Trim) -> Answer<Response> {
+fn page(site: &Site, query: &Query, trim: Trim, role: &Role) -> Answer<Response> {
     let after = query.get("after");
     if after.is_none() && site.world.read().has_news() {
         site.world.write().begin_listing(now().as_millisecond());
@@ -56,13 +61,23 @@ fn page(site: &Site, query: &Query, trim: Trim) -> Answer<Response> {
             let descending = query.get("sortOrder").is_some_and(|order| order.eq_ignore_ascii_case("desc"));
             sorted(&state.okta, expression, by, descending, start, listing.limit)
         }
-        (Some(expression), None) => {
-            take(state.okta.from_row(start).filter(|(_, user)| expression.holds_for(user)), listing.limit)
+        (expression, _) => {
+            let fits = |user: &User| expression.as_ref().map_or(!user.is_deprovisioned(), |it| it.holds_for(user));
+            let rows = state.okta.from_row(start);
+            take(rows.filter(|(row, user)| shows(&state.okta, role, *row) && fits(user)), listing.limit)
         }
-        (None, _) => take(state.okta.from_row(start).filter(|(_, user)| !user.is_deprovisioned()), listing.limit),
     };
     let items: Vec<_> = users.into_iter().map(|user| render::user(user, &site.okta_url, trim)).collect();
     Ok(listing.page(site, &items, after, next))
+}
+
+/// Whether a role lets its app see this person.
+fn shows(okta: &Okta, role: &Role, row: Row) -> bool {
+    match role {
+        Role::Everything => true,
+        Role::Group(id) => okta.groups.iter().any(|group| group.id == *id && group.members.contains(&row)),
+        Role::Nothing => false,
+    }
 }
 
 fn parse(text: &str, dialect: Dialect) -> Answer<Expression> {

@@ -14,7 +14,11 @@ use crate::sandbox::model::entra::Account;
 use crate::sandbox::model::okta::{App, AppUser, Group, User};
 use crate::sandbox::options::Drift;
 
-pub(crate) use tenant::{API_TOKEN, APP_CLIENT, APP_SECRET, USER_CLIENT, furnish};
+pub(crate) use tenant::{
+    API_TOKEN, APP_CERTIFICATE, APP_CLIENT, APP_PRIVATE_KEY, APP_SECRET, OKTA_CLIENT, OKTA_EC_KEY, OKTA_EC_PRIVATE_KEY,
+    OKTA_KEY, OKTA_PRIVATE_KEY, USER_CLIENT, WORKLOAD_AUDIENCE, WORKLOAD_ISSUER, WORKLOAD_PRIVATE_KEY,
+    WORKLOAD_SUBJECT, furnish,
+};
 
 /// The company's mail domain.
 pub const DOMAIN: &str = "corp.example";

@@ -3,14 +3,30 @@
 use jiff::Timestamp;
 use uuid::{Uuid, uuid};
 
+use crate::sandbox::jwt::{PublicKey, pem_body};
 use crate::sandbox::model::State;
-use crate::sandbox::model::entra::{Account, AppRegistration, Sku, Subscription};
+use crate::sandbox::model::entra::{Account, AppRegistration, Certificate, Federated, Sku, Subscription};
+use crate::sandbox::model::okta::{Role, ServiceApp};
 
 /// The API token of the Okta org.
 pub(crate) const API_TOKEN: &str = "00QsandboxTokenSandboxTokenSandboxToken1";
+/// The service app of the Okta org, the ids of its two keys, and their private halves.
+pub(crate) const OKTA_CLIENT: &str = "0oaSandboxService001";
+pub(crate) const OKTA_KEY: &str = "sandbox-rsa";
+pub(crate) const OKTA_EC_KEY: &str = "sandbox-ec";
+pub(crate) const OKTA_PRIVATE_KEY: &str = include_str!("keys/okta.key.pem");
+pub(crate) const OKTA_EC_PRIVATE_KEY: &str = include_str!("keys/okta-ec.key.pem");
 /// The app registration for app-only calls, and its secret.
 pub(crate) const APP_CLIENT: Uuid = uuid!("22222222-2222-4222-8222-222222222222");
 pub(crate) const APP_SECRET: &str = "sandbox~secret.of-the-app_registration01";
+/// Its certificate, the certificate's private key, and the key of a platform whose tokens it takes.
+pub(crate) const APP_CERTIFICATE: &str = include_str!("keys/entra.cert.pem");
+pub(crate) const APP_PRIVATE_KEY: &str = include_str!("keys/entra.key.pem");
+pub(crate) const WORKLOAD_PRIVATE_KEY: &str = include_str!("keys/workload.key.pem");
+/// Whom that platform speaks for, and to whom.
+pub(crate) const WORKLOAD_ISSUER: &str = "https://oidc.sandbox.example";
+pub(crate) const WORKLOAD_SUBJECT: &str = "system:serviceaccount:graphkeeper:graphkeeper";
+pub(crate) const WORKLOAD_AUDIENCE: &str = "api://AzureADTokenExchange";
 /// The public client of the person who signed in.
 pub(crate) const USER_CLIENT: Uuid = uuid!("33333333-3333-4333-8333-333333333333");
 
@@ -23,6 +39,7 @@ const SUBSCRIPTION: Uuid = uuid!("55555555-5555-4555-8555-555555555555");
 /// Furnishes an empty world.
 pub(crate) fn furnish(state: &mut State) {
     state.okta.tokens.push(API_TOKEN.to_owned());
+    state.okta.services.push(service_app());
     let entra = &mut state.entra;
     entra.tenant = TENANT;
     DOMAIN.clone_into(&mut entra.domain);
@@ -43,15 +60,24 @@ pub(crate) fn furnish(state: &mut State) {
         object_id: uuid!("66666666-6666-4666-8666-666666666666"),
         name: "graphkeeper".to_owned(),
         secret: Some(APP_SECRET.to_owned()),
+        certificates: vec![Certificate {
+            der: pem_body(APP_CERTIFICATE).expect("a constant certificate"),
+            key: PublicKey::of_private(APP_PRIVATE_KEY).expect("a constant key"),
+        }],
+        federated: vec![Federated {
+            issuer: WORKLOAD_ISSUER.to_owned(),
+            subject: WORKLOAD_SUBJECT.to_owned(),
+            audience: WORKLOAD_AUDIENCE.to_owned(),
+            key: PublicKey::of_private(WORKLOAD_PRIVATE_KEY).expect("a constant key"),
+        }],
         roles: own(&["User.ReadWrite.All", "LicenseAssignment.Read.All", "Organization.Read.All"]),
-        scopes: Vec::new(),
+        ..AppRegistration::default()
     });
     entra.apps.push(AppRegistration {
         client_id: USER_CLIENT,
         object_id: uuid!("77777777-7777-4777-8777-777777777777"),
         name: "graphkeeper (signed-in person)".to_owned(),
-        secret: None,
-        roles: Vec::new(),
+        redirect_uris: own(&["http://localhost"]),
         scopes: own(&[
             "User.Read",
             "LicenseAssignment.Read.All",
@@ -60,9 +86,24 @@ pub(crate) fn furnish(state: &mut State) {
             "openid",
             "profile",
         ]),
+        ..AppRegistration::default()
     });
     entra.skus.push(developer_pack());
     entra.subscriptions.push(subscription());
+}
+
+/// A service app as the console makes them: with DPoP, and a role that reads everything.
+fn service_app() -> ServiceApp {
+    let key = |id: &str, pem| (id.to_owned(), PublicKey::of_private(pem).expect("a constant key"));
+    ServiceApp {
+        client_id: OKTA_CLIENT.to_owned(),
+        keys: vec![key(OKTA_KEY, OKTA_PRIVATE_KEY), key(OKTA_EC_KEY, OKTA_EC_PRIVATE_KEY)],
+        scopes: ["okta.users.read", "okta.groups.read", "okta.apps.read"].map(str::to_owned).to_vec(),
+        role: Role::Everything,
+        dpop: true,
+        service: true,
+        in_zone: true,
+    }
 }
 
 /// The developer program's license: 25 seats.
