@@ -211,7 +211,8 @@ fn said(problem: &AppError) -> String {
 fn secret_files(settings: &Settings) -> Vec<PathBuf> {
     let file = |secret: &SecretRef| match secret {
         SecretRef::File(path) => Some(path.clone()),
-        SecretRef::Env(_) | SecretRef::Credential(_) => None,
+        // The platform renews it many times a day, and it is read each time it is needed.
+        SecretRef::TokenFile(_) | SecretRef::Env(_) | SecretRef::Credential(_) => None,
     };
     settings.secrets.iter().filter_map(|named| file(&named.secret)).collect()
 }

@@ -3,7 +3,9 @@
 mod clients;
 mod differences;
 pub mod entries;
+mod identities;
 pub mod live;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,6 +14,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::clients::Clients;
+use crate::auth::Authorizer;
 use crate::clock::Clock;
 use crate::config::secrets::SecretError;
 use crate::config::settings::{JobSettings, Settings};
@@ -55,6 +58,14 @@ impl AppError {
             Self::NoJob { .. } => Some("`graphkeeper jobs` lists them".to_owned()),
             Self::Unfit { name, .. } => Some(format!("`graphkeeper run {name}` runs it")),
             Self::Lacks(_) => Some("`graphkeeper check` says what is missing".to_owned()),
+        }
+    }
+
+    /// The key of the secret that this is about.
+    const fn key(&self) -> Option<&'static str> {
+        match self {
+            Self::Secret { key, .. } => Some(key),
+            _ => None,
         }
     }
 
@@ -111,7 +122,7 @@ pub async fn open_history_to_write(settings: &Settings, clock: &dyn Clock) -> Re
 
 impl App {
     /// Reads the secrets of `settings` (those in variables from `env`), opens the history and makes the jobs. Sends
-    /// nothing yet.
+    /// nothing yet. A secret that cannot be read is trouble for the jobs that need it alone, when they run.
     pub async fn open(settings: Settings, env: &[(String, String)], clock: Arc<dyn Clock>) -> Result<Self, AppError> {
         let history = open_history_to_write(&settings, clock.as_ref()).await?;
         bind(&history, &settings).await?;
@@ -142,6 +153,16 @@ impl App {
         let state = settings.state_directory.clone();
         let runner = Runner::new(history.clone(), Arc::clone(&clock), state, settings.fingerprint.clone());
         Ok(Self { settings: Arc::new(settings), history, clock, runner, clients: Arc::new(clients), jobs })
+    }
+
+    /// Tries the secrets that a job needs, for whoever wants to know before it runs.
+    ///
+    /// # Errors
+    ///
+    /// [`AppError::Secret`] for the first that cannot be read.
+    pub fn try_secrets(&self, job: &str, env: &[(String, String)]) -> Result<(), AppError> {
+        let job = self.settings.jobs.get(job).ok_or_else(|| no_job(&self.settings, job))?;
+        secrets::try_for(job.kind(), &self.settings, env)
     }
 
     /// The job of this name.
@@ -202,6 +223,21 @@ pub fn fits(settings: &Settings, job: &str, task: &Task) -> Result<(), AppError>
 /// The job of this name in the configuration.
 pub fn known<'a>(settings: &'a Settings, job: &str) -> Result<&'a JobSettings, AppError> {
     settings.jobs.get(job).ok_or_else(|| no_job(settings, job))
+}
+
+/// The identity of the person who signs in, alone: needs no other secret and no history.
+///
+/// # Errors
+///
+/// [`AppError`] when none is configured, or the state directory cannot be made.
+pub fn sign_in_identity(
+    settings: &Settings,
+    env: &[(String, String)],
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<Authorizer>, AppError> {
+    let state = &settings.state_directory;
+    make_private(state).map_err(|source| AppError::State { path: state.clone(), source })?;
+    clients::person(settings, env, clock).ok_or(AppError::Lacks("entra.user"))
 }
 
 /// There is no such job; names the nearest.

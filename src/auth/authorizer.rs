@@ -2,23 +2,25 @@
 
 use std::future::pending;
 use std::panic::resume_unwind;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use base64::Engine;
+use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, OwnedMutexGuard};
-use tokio::task::{JoinError, spawn_blocking};
-use tracing::{Instrument as _, info};
-use url::Url;
-use url::form_urlencoded::byte_serialize;
+use tokio::task::JoinError;
+use tracing::Instrument as _;
 
 use crate::auth::claims::{self, Granted};
-use crate::auth::error::AuthError;
-use crate::auth::signin::{self, Token};
-use crate::auth::store::{Store, Stored};
+use crate::auth::dpop::{DPOP, Prover};
+use crate::auth::entra::{self, EntraApp};
+use crate::auth::error::{AuthError, Class, Refusal};
+use crate::auth::okta::{self, OktaService};
+use crate::auth::signin::Token;
+use crate::auth::source::Source;
+use crate::auth::user::{self, EntraUser};
+use crate::auth::{challenge, header_value};
 use crate::clock::Clock;
 use crate::http::calls;
 use crate::http::header::HeaderValue;
@@ -28,43 +30,11 @@ use crate::secret::Secret;
 /// A token is renewed this long before it ends, or a tenth of its life before, whichever is less.
 const RENEW_EARLY: Duration = Duration::from_mins(5);
 
-/// How the client secret travels to the token endpoint. Both are documented.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SecretStyle {
-    #[default]
-    Form,
-    /// `Authorization: Basic`, both parts form-encoded first (RFC 6749, 2.3.1).
-    Basic,
-}
+/// How long a refusal stands before the same is asked again: the calls of one run share one answer.
+const REFUSED_FOR: Duration = Duration::from_secs(30);
 
-/// The app-only identity in Entra.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EntraApp {
-    /// The sign-in root, such as `https://login.microsoftonline.com`.
-    pub authority_url: Url,
-    pub tenant: String,
-    pub client_id: String,
-    pub client_secret: Secret,
-    pub style: SecretStyle,
-    /// One resource and `/.default`, such as `https://graph.microsoft.com/.default`.
-    pub scope: String,
-}
-
-/// The delegated identity in Entra.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EntraUser {
-    pub authority_url: Url,
-    pub tenant: String,
-    pub client_id: String,
-    /// A confidential client's; most have none.
-    pub client_secret: Option<Secret>,
-    /// Used only while none is stored for this tenant and client.
-    pub first_refresh_token: Option<Secret>,
-    /// Such as `https://graph.microsoft.com/User.Read` and `offline_access`.
-    pub scopes: Vec<String>,
-    /// Where the rotated refresh token lives; made when missing.
-    pub directory: PathBuf,
-}
+/// The same for a service that wants to be left alone.
+const LEFT_ALONE_FOR: Duration = Duration::from_mins(5);
 
 /// A signed request without a usable answer.
 #[derive(Debug, thiserror::Error)]
@@ -78,20 +48,48 @@ pub enum SendError {
 /// One identity: gives the `Authorization` value for its service. Shared by `Arc`, so that one token serves all calls and
 /// one task renews it.
 pub struct Authorizer {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     identity: Identity,
+    http: Client,
+    clock: Arc<dyn Clock>,
+    prover: Prover,
+    /// What a service wanted of the next token.
+    wanted: std::sync::Mutex<Option<String>>,
     /// The lock is held while a token is fetched: whoever comes second finds it here.
-    cached: Arc<Mutex<Option<Cached>>>,
+    cached: Arc<Mutex<Cached>>,
 }
 
 enum Identity {
-    OktaToken(Secret),
-    App(EntraApp, Client, Arc<dyn Clock>),
-    User(EntraUser, Client, Arc<dyn Clock>),
+    OktaToken(Source),
+    OktaService(OktaService),
+    App(EntraApp),
+    User(Box<EntraUser>),
 }
 
-struct Cached {
+#[derive(Default)]
+enum Cached {
+    #[default]
+    Nothing,
+    Token {
+        signed: Signed,
+        scope: Option<String>,
+        renew_at: Timestamp,
+    },
+    Refused {
+        refusal: Box<Refusal>,
+        until: Timestamp,
+    },
+}
+
+/// What a request is signed with.
+#[derive(Clone)]
+struct Signed {
     authorization: Secret,
-    renew_at: Timestamp,
+    /// The token alone, when each request has to prove that we hold its key.
+    bound: Option<Secret>,
 }
 
 impl std::fmt::Debug for Authorizer {
@@ -101,36 +99,39 @@ impl std::fmt::Debug for Authorizer {
 }
 
 impl Authorizer {
-    fn new(identity: Identity) -> Self {
-        Self { identity, cached: Arc::default() }
+    fn new(identity: Identity, http: Client, clock: Arc<dyn Clock>) -> Self {
+        let (wanted, cached) = (std::sync::Mutex::default(), Arc::default());
+        Self { inner: Arc::new(Inner { identity, http, clock, prover: Prover::new(), wanted, cached }) }
     }
 
-    /// Okta's API token: `SSWS …`, never renewed here.
+    /// Okta's API token: `SSWS …`.
     #[must_use]
-    pub fn okta_token(token: &Secret) -> Self {
-        Self::new(Identity::OktaToken(Secret::new(format!("SSWS {}", token.expose().trim()))))
+    pub fn okta_token(token: Source, http: Client, clock: Arc<dyn Clock>) -> Self {
+        Self::new(Identity::OktaToken(token), http, clock)
     }
 
-    /// App-only: client credentials with a secret.
+    /// Okta's service app: a private key.
+    #[must_use]
+    pub fn okta_service(service: OktaService, http: Client, clock: Arc<dyn Clock>) -> Self {
+        Self::new(Identity::OktaService(service), http, clock)
+    }
+
+    /// App-only: client credentials.
     #[must_use]
     pub fn entra_app(app: EntraApp, http: Client, clock: Arc<dyn Clock>) -> Self {
-        Self::new(Identity::App(app, http, clock))
+        Self::new(Identity::App(app), http, clock)
     }
 
     /// Delegated: a refresh token, rotated into the state directory.
     #[must_use]
     pub fn entra_user(user: EntraUser, http: Client, clock: Arc<dyn Clock>) -> Self {
-        Self::new(Identity::User(user, http, clock))
+        Self::new(Identity::User(Box::new(user)), http, clock)
     }
 
     /// What this identity is called in messages.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self.identity {
-            Identity::OktaToken(_) => "the Okta API token",
-            Identity::App(..) => "the application",
-            Identity::User(..) => "the user",
-        }
+    pub fn name(&self) -> &'static str {
+        self.inner.identity.name()
     }
 
     /// The `Authorization` value: from the cache while it is good, else fresh.
@@ -142,49 +143,49 @@ impl Authorizer {
     ///
     /// [`AuthError`] when there is no token; its class says whose turn it is.
     pub async fn authorization(&self) -> Result<Secret, AuthError> {
-        let (name, clock) = match &self.identity {
-            Identity::OktaToken(authorization) => return sendable(authorization.clone(), self.name(), "token"),
-            Identity::App(_, _, clock) | Identity::User(_, _, clock) => (self.name(), Arc::clone(clock)),
-        };
-        let cached = Arc::clone(&self.cached).lock_owned().await;
-        let now = clock.now();
-        if let Some(good) = cached.as_ref().filter(|cached| cached.renew_at > now) {
-            return Ok(good.authorization.clone());
+        self.signed().await.map(|signed| signed.authorization)
+    }
+
+    async fn signed(&self) -> Result<Signed, AuthError> {
+        let cached = Arc::clone(&self.inner.cached).lock_owned().await;
+        let now = self.inner.clock.now();
+        match &*cached {
+            Cached::Token { signed, renew_at, .. } if *renew_at > now => return Ok(signed.clone()),
+            Cached::Refused { refusal, until } if *until > now => return Err(AuthError::Refused(refusal.clone())),
+            _ => {}
         }
-        match &self.identity {
-            Identity::App(app, http, _) => keep(cached, &client_credentials(app, http).await?, name, now),
-            Identity::User(user, http, _) => {
-                let (user, http) = (user.clone(), http.clone());
-                let renewal = async move { keep(cached, &refresh(&user, &http, &*clock).await?, name, now) };
-                let renewal = tokio::spawn(calls::inherited(renewal).in_current_span());
-                match renewal.await.map_err(JoinError::try_into_panic) {
-                    Ok(renewed) => renewed,
-                    Err(Ok(panic)) => resume_unwind(panic),
-                    // The runtime ends, and with it whoever waits here.
-                    Err(Err(_)) => pending().await,
-                }
-            }
-            Identity::OktaToken(_) => unreachable!("answered above"),
+        let renewal = renew(Arc::clone(&self.inner), cached);
+        match tokio::spawn(calls::inherited(renewal).in_current_span()).await.map_err(JoinError::try_into_panic) {
+            Ok(renewed) => renewed,
+            Err(Ok(panic)) => resume_unwind(panic),
+            // The runtime ends, and with it whoever waits here.
+            Err(Err(_)) => pending().await,
         }
     }
 
     /// Waits until no renewal is under way. Whoever stops in the midst of one and wants to end the process waits here
     /// first, for a bounded time: the other side may be slow.
     pub async fn settled(&self) {
-        drop(self.cached.lock().await);
+        drop(self.inner.cached.lock().await);
+    }
+
+    /// Drops whatever is known: somebody signed in, or out.
+    pub async fn reset(&self) {
+        *self.inner.cached.lock().await = Cached::Nothing;
     }
 
     /// Drops the token that a service refused, unless another took its place meanwhile. Says whether a fresh one can be
     /// had at all.
     pub async fn forget(&self, used: &Secret) -> bool {
-        if matches!(self.identity, Identity::OktaToken(_)) {
-            return false;
+        let mut cached = self.inner.cached.lock().await;
+        if matches!(&*cached, Cached::Token { signed, .. } if signed.authorization.expose() == used.expose()) {
+            *cached = Cached::Nothing;
         }
-        let mut cached = self.cached.lock().await;
-        if cached.as_ref().is_some_and(|cached| cached.authorization.expose() == used.expose()) {
-            *cached = None;
+        match &self.inner.identity {
+            // Nobody renews it: another one is there only when somebody replaced it.
+            Identity::OktaToken(token) => api_token(token).is_ok_and(|now| now.authorization.expose() != used.expose()),
+            Identity::OktaService(_) | Identity::App(_) | Identity::User(_) => true,
         }
-        true
     }
 
     /// What the current token says it may do; for display, never to decide. `None` where a token does not tell.
@@ -193,11 +194,18 @@ impl Authorizer {
     ///
     /// As [`Authorizer::authorization`].
     pub async fn granted(&self) -> Result<Option<Granted>, AuthError> {
-        let authorization = self.authorization().await?;
-        Ok(authorization.expose().strip_prefix("Bearer ").and_then(claims::granted))
+        let signed = self.signed().await?;
+        if let Identity::OktaService(_) = self.inner.identity {
+            let cached = self.inner.cached.lock().await;
+            let Cached::Token { scope: Some(scope), .. } = &*cached else { return Ok(None) };
+            let scopes = scope.split_whitespace().map(str::to_owned).collect();
+            return Ok(Some(Granted { scopes, ..Granted::default() }));
+        }
+        Ok(signed.authorization.expose().strip_prefix("Bearer ").and_then(claims::granted))
     }
 
-    /// Sends a signed request. On 401, which carries nothing out, the token is dropped and a fresh one tried once.
+    /// Sends a signed request. On 401, which carries nothing out, the token is dropped and a fresh one tried once; so it
+    /// is when a proof has to carry a nonce or another time of day.
     ///
     /// # Errors
     ///
@@ -209,12 +217,26 @@ impl Authorizer {
         draft: impl Fn(u32) -> Draft + Send + Sync,
     ) -> Result<Answer, SendError> {
         let answer = self.send_once(http, call, &draft).await?;
-        match &answer.authorization {
-            Some(used) if answer.status == StatusCode::UNAUTHORIZED && self.forget(used).await => {
-                self.send_once(http, call, &draft).await
-            }
-            _ => Ok(answer),
+        if self.is_worth_another(&answer).await { self.send_once(http, call, &draft).await } else { Ok(answer) }
+    }
+
+    async fn is_worth_another(&self, answer: &Answer) -> bool {
+        let Some(used) = &answer.authorization else { return false };
+        let said = challenge::read(answer);
+        let heard_nonce = self.inner.prover.hear_nonce(answer);
+        if said.error == "use_dpop_nonce" {
+            return heard_nonce;
         }
+        if said.error == "invalid_dpop_proof" {
+            return self.inner.prover.hear_time(answer, self.inner.clock.now());
+        }
+        if answer.status != StatusCode::UNAUTHORIZED {
+            return false;
+        }
+        if let Some(claims) = said.claims.and_then(|claims| STANDARD.decode(claims).ok()) {
+            *self.inner.wanted.lock().unwrap_or_else(PoisonError::into_inner) = String::from_utf8(claims).ok();
+        }
+        self.forget(used).await
     }
 
     async fn send_once(
@@ -224,26 +246,113 @@ impl Authorizer {
         draft: &(impl Fn(u32) -> Draft + Send + Sync),
     ) -> Result<Answer, SendError> {
         http.send(call, |attempt| async move {
-            let authorization = self.authorization().await?;
-            Ok(Draft { authorization: Some(authorization), ..draft(attempt) })
+            let Signed { authorization, bound } = self.signed().await?;
+            let draft = Draft { authorization: Some(authorization), ..draft(attempt) };
+            let Some(token) = bound else { return Ok(draft) };
+            let now = self.inner.clock.now();
+            let proof = self.inner.prover.proof(call.method.as_str(), &call.url, Some(token.expose()), now);
+            let proof =
+                proof.map_err(|source| AuthError::Key { identity: self.name(), key: "the DPoP key", source })?;
+            Ok(draft.header(DPOP, header_value(&proof)))
         })
         .await
     }
+
+    /// The delegated identity, where this is one.
+    pub(super) fn user(&self) -> Option<(&EntraUser, &Client, &Arc<dyn Clock>)> {
+        match &self.inner.identity {
+            Identity::User(user) => Some((user, &self.inner.http, &self.inner.clock)),
+            _ => None,
+        }
+    }
 }
 
-/// Puts a token where the next caller finds it.
-fn keep(
-    mut cached: OwnedMutexGuard<Option<Cached>>,
-    token: &Token,
-    name: &'static str,
-    now: Timestamp,
-) -> Result<Secret, AuthError> {
-    let authorization = Secret::new(format!("Bearer {}", token.access.expose()));
-    let authorization = sendable(authorization, name, "access token")?;
+impl Identity {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::OktaToken(_) => "the Okta API token",
+            Self::OktaService(_) => okta::NAME,
+            Self::App(_) => entra::NAME,
+            Self::User(_) => user::NAME,
+        }
+    }
+}
+
+/// Fetches a token and puts it, or the refusal, where the next caller finds it.
+async fn renew(inner: Arc<Inner>, mut cached: OwnedMutexGuard<Cached>) -> Result<Signed, AuthError> {
+    let now = inner.clock.now();
+    let fetched = match &inner.identity {
+        Identity::OktaToken(token) => {
+            let signed = api_token(token)?;
+            *cached = Cached::Token { signed: signed.clone(), scope: None, renew_at: Timestamp::MAX };
+            return Ok(signed);
+        }
+        _ => fetch(&inner).await,
+    };
+    let token = match fetched {
+        Ok(token) => token,
+        Err(AuthError::Refused(refusal)) => {
+            let rest = if refusal.class == Class::Wait { LEFT_ALONE_FOR } else { REFUSED_FOR };
+            if refusal.class != Class::Retry {
+                let until = now.checked_add(rest).unwrap_or(Timestamp::MAX);
+                *cached = Cached::Refused { refusal: refusal.clone(), until };
+            }
+            return Err(AuthError::Refused(refusal));
+        }
+        Err(error) => return Err(error),
+    };
+    let scheme = if token.bound { "DPoP" } else { "Bearer" };
+    let authorization = Secret::new(format!("{scheme} {}", token.access.expose()));
+    let authorization = sendable(authorization, inner.identity.name(), "access token")?;
+    let signed = Signed { authorization, bound: token.bound.then_some(token.access) };
     let lifetime = token.lifetime.saturating_sub(RENEW_EARLY.min(token.lifetime / 10));
     let renew_at = now.checked_add(lifetime).unwrap_or(Timestamp::MAX);
-    *cached = Some(Cached { authorization: authorization.clone(), renew_at });
-    Ok(authorization)
+    *cached = Cached::Token { signed: signed.clone(), scope: token.scope, renew_at };
+    Ok(signed)
+}
+
+/// Asks for a token; once more when the secret was replaced while it was being refused.
+async fn fetch(inner: &Inner) -> Result<Token, AuthError> {
+    let before = inner.identity.fingerprint();
+    let fetched = fetch_once(inner).await;
+    match fetched {
+        Err(AuthError::Refused(refusal))
+            if refusal.error == "invalid_client" && inner.identity.fingerprint() != before =>
+        {
+            fetch_once(inner).await
+        }
+        fetched => fetched,
+    }
+}
+
+async fn fetch_once(inner: &Inner) -> Result<Token, AuthError> {
+    let wanted = inner.wanted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let (http, clock) = (&inner.http, &*inner.clock);
+    match &inner.identity {
+        Identity::OktaService(service) => service.sign_in(&inner.prover, http, clock).await,
+        Identity::App(app) => app.sign_in(wanted.as_deref(), http, clock).await,
+        Identity::User(user) => user.renew(wanted.as_deref(), http, clock).await,
+        Identity::OktaToken(_) => unreachable!("an API token is not asked for"),
+    }
+}
+
+impl Identity {
+    /// Of the secret with which a token is asked for.
+    fn fingerprint(&self) -> Option<String> {
+        match self {
+            Self::OktaToken(token) => token.fingerprint(),
+            Self::OktaService(service) => service.private_key.fingerprint(),
+            Self::App(app) => app.auth.fingerprint(),
+            Self::User(user) => user.auth.fingerprint(),
+        }
+    }
+}
+
+fn api_token(token: &Source) -> Result<Signed, AuthError> {
+    let identity = "the Okta API token";
+    let token = token.read(identity)?;
+    let authorization = Secret::new(format!("SSWS {}", token.expose().trim()));
+    Ok(Signed { authorization: sendable(authorization, identity, "token")?, bound: None })
 }
 
 fn sendable(authorization: Secret, identity: &'static str, what: &'static str) -> Result<Secret, AuthError> {
@@ -251,106 +360,4 @@ fn sendable(authorization: Secret, identity: &'static str, what: &'static str) -
         Ok(_) => Ok(authorization),
         Err(_) => Err(AuthError::Unsendable { identity, what }),
     }
-}
-
-fn plain(text: &str) -> Secret {
-    Secret::new(text.to_owned())
-}
-
-async fn client_credentials(app: &EntraApp, http: &Client) -> Result<Token, AuthError> {
-    let mut fields = vec![
-        ("grant_type", plain("client_credentials")),
-        ("client_id", plain(&app.client_id)),
-        ("scope", plain(&app.scope)),
-    ];
-    let basic = match app.style {
-        SecretStyle::Form => {
-            fields.push(("client_secret", app.client_secret.clone()));
-            None
-        }
-        SecretStyle::Basic => Some(basic(&app.client_id, &app.client_secret)),
-    };
-    let url = signin::token_url(&app.authority_url, &app.tenant);
-    signin::sign_in(http, url, "the application", fields, basic).await
-}
-
-fn basic(client_id: &str, secret: &Secret) -> Secret {
-    let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-    let pair = format!("{}:{}", encoded(client_id), encoded(secret.expose()));
-    Secret::new(format!("Basic {}", STANDARD.encode(pair)))
-}
-
-/// Renews the delegated identity, alone among all processes, and has the new refresh token on disk before anybody uses
-/// the access token that came with it.
-async fn refresh(user: &EntraUser, http: &Client, clock: &dyn Clock) -> Result<Token, AuthError> {
-    let store = Store::new(user.directory.clone());
-    let reading = store.clone();
-    let (held, stored) = blocking(move || {
-        let held = reading.lock()?;
-        Ok((held, reading.read()?))
-    })
-    .await?;
-    let stored = stored.filter(|stored| stored.tenant == user.tenant && stored.client_id == user.client_id);
-    let (redeemed, token) = redeem_any(user, http, stored).await?;
-    if let Some(next) = &token.refresh {
-        let entry = Stored {
-            tenant: user.tenant.clone(),
-            client_id: user.client_id.clone(),
-            refresh_token: next.clone(),
-            previous: Some(redeemed),
-            obtained_at: clock.now(),
-        };
-        blocking(move || store.write(&entry)).await?;
-    }
-    drop(held);
-    Ok(token)
-}
-
-/// Redeems the stored refresh token, or the one before it, or the configured one: the first time because nothing is stored
-/// yet, and later because an operator put a new one there when the stored ones had died.
-async fn redeem_any(user: &EntraUser, http: &Client, stored: Option<Stored>) -> Result<(Secret, Token), AuthError> {
-    let first = user.first_refresh_token.as_ref().map(|first| plain(first.expose().trim()));
-    let (kept, previous) = stored.map_or((None, None), |stored| (Some(stored.refresh_token), stored.previous));
-    let mut tried: Vec<Secret> = Vec::new();
-    let mut refused = None;
-    for candidate in [kept, previous, first].into_iter().flatten() {
-        if tried.iter().any(|before| before.expose() == candidate.expose()) {
-            continue;
-        }
-        match redeem(user, http, &candidate).await {
-            Ok(token) => return Ok((candidate, token)),
-            Err(error) if is_dead(&error) => {
-                info!("a refresh token was refused; the next one is tried, if there is one");
-                refused.get_or_insert(error);
-            }
-            Err(error) => return Err(error),
-        }
-        tried.push(candidate);
-    }
-    let (tenant, client_id) = (user.tenant.clone(), user.client_id.clone());
-    Err(refused.unwrap_or(AuthError::NoRefreshToken { tenant, client_id }))
-}
-
-fn is_dead(error: &AuthError) -> bool {
-    matches!(error, AuthError::Refused { error, .. } if error == "invalid_grant")
-}
-
-async fn redeem(user: &EntraUser, http: &Client, refresh_token: &Secret) -> Result<Token, AuthError> {
-    let mut fields = vec![
-        ("grant_type", plain("refresh_token")),
-        ("client_id", plain(&user.client_id)),
-        ("refresh_token", refresh_token.clone()),
-        ("scope", plain(&user.scopes.join(" "))),
-    ];
-    if let Some(secret) = &user.client_secret {
-        fields.push(("client_secret", secret.clone()));
-    }
-    let url = signin::token_url(&user.authority_url, &user.tenant);
-    signin::sign_in(http, url, "the user", fields, None).await
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, AuthError> + Send + 'static,
-) -> Result<T, AuthError> {
-    spawn_blocking(work).await.expect("files are read and written without panicking")
 }

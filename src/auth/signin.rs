@@ -1,5 +1,5 @@
-//! One POST of a form, one JSON answer: what all grants of Entra's token endpoint share.
-//! Source: <https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow>
+//! One POST of a form, one JSON answer: what all grants of all token endpoints share.
+//! Source: RFC 6749; <https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow>
 
 use std::time::Duration;
 
@@ -7,9 +7,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
-use crate::auth::error::AuthError;
+use crate::auth::authorizer::SendError;
+use crate::auth::error::{AuthError, Refusal};
+use crate::auth::refusal::{self, Known};
 use crate::http::calls::Service;
-use crate::http::{Answer, Call, Client, Draft, HttpError, Repeat, redact};
+use crate::http::{Answer, Call, Client, Draft, Repeat, redact};
 use crate::secret::Secret;
 
 /// What a token lives for when the answer does not say.
@@ -19,16 +21,40 @@ const UNSAID_LIFETIME: Duration = Duration::from_mins(5);
 #[derive(Debug)]
 pub(super) struct Token {
     pub(super) access: Secret,
+    /// `DPoP` when the token is bound to a key, else `Bearer`.
+    pub(super) bound: bool,
     pub(super) lifetime: Duration,
     /// The refresh token that takes the place of the one used.
     pub(super) refresh: Option<Secret>,
+    /// What was granted, where the answer says it.
+    pub(super) scope: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct Granted {
     access_token: String,
+    token_type: Option<String>,
     expires_in: Option<Value>,
     refresh_token: Option<String>,
+    scope: Option<String>,
+}
+
+/// Who is asked, on behalf of whom.
+#[derive(Clone, Debug)]
+pub(super) struct Endpoint {
+    pub(super) identity: &'static str,
+    pub(super) service: Service,
+    pub(super) url: Url,
+    /// For records: the path without the tenant.
+    pub(super) name: &'static str,
+    /// Whether asking twice does no more than asking once.
+    pub(super) repeat: Repeat,
+}
+
+/// A final answer of a token endpoint.
+pub(super) struct Answered {
+    pub(super) answer: Answer,
+    endpoint: Endpoint,
 }
 
 /// The fields of a refusal, each read by itself: one of an odd shape must not hide the others.
@@ -38,6 +64,7 @@ struct Refused {
     description: String,
     aadsts: Option<u32>,
     trace_id: Option<String>,
+    claims: Option<String>,
 }
 
 impl Refused {
@@ -56,6 +83,7 @@ impl Refused {
             description: description.to_owned(),
             aadsts: listed.or_else(|| number(description)),
             trace_id: text("trace_id").map(str::to_owned),
+            claims: text("claims").map(str::to_owned),
         })
     }
 }
@@ -68,61 +96,121 @@ fn code(value: &Value) -> Option<u32> {
     }
 }
 
-/// The token endpoint of a tenant.
-pub(super) fn token_url(authority: &Url, tenant: &str) -> Url {
-    let mut url = authority.clone();
-    if let Ok(mut segments) = url.path_segments_mut() {
-        segments.pop_if_empty().extend([tenant, "oauth2", "v2.0", "token"]);
+impl Endpoint {
+    /// An endpoint of a tenant in Entra, such as `token`.
+    pub(super) fn entra(identity: &'static str, authority: &Url, tenant: &str, last: &'static str) -> Self {
+        let mut url = authority.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend([tenant, "oauth2", "v2.0", last]);
+        }
+        let name = match last {
+            "devicecode" => "/{tenant}/oauth2/v2.0/devicecode",
+            "authorize" => "/{tenant}/oauth2/v2.0/authorize",
+            _ => "/{tenant}/oauth2/v2.0/token",
+        };
+        Self { identity, service: Service::Entra, url, name, repeat: Repeat::Safe }
     }
-    url
+
+    /// The token endpoint of an Okta organization.
+    pub(super) fn okta(identity: &'static str, org: &Url) -> Self {
+        let mut url = org.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(["oauth2", "v1", "token"]);
+        }
+        Self { identity, service: Service::Okta, url, name: "/oauth2/v1/token", repeat: Repeat::Safe }
+    }
+
+    /// Sends until there is a final answer. `draft` builds each try anew, since assertions and proofs are good once.
+    pub(super) async fn ask(
+        self,
+        http: &Client,
+        draft: impl Fn() -> Result<Draft, AuthError> + Send + Sync,
+    ) -> Result<Answered, AuthError> {
+        let call = Call::post(self.service, self.url.clone(), self.name, self.repeat);
+        let sent: Result<Answer, SendError> =
+            http.send(&call, |_| std::future::ready(draft().map_err(SendError::Auth))).await;
+        match sent {
+            Ok(answer) => Ok(Answered { answer, endpoint: self }),
+            Err(SendError::Auth(error)) => Err(error),
+            Err(SendError::Http(source)) => Err(AuthError::Unreachable { identity: self.identity, source }),
+        }
+    }
 }
 
-/// Asks for a token. Asking twice is harmless for each grant that is used: a refresh token survives its use.
-pub(super) async fn sign_in(
-    http: &Client,
-    url: Url,
-    identity: &'static str,
-    fields: Vec<(&'static str, Secret)>,
-    basic: Option<Secret>,
-) -> Result<Token, AuthError> {
-    let call = Call::post(Service::Entra, url, "/{tenant}/oauth2/v2.0/token", Repeat::Safe);
-    let draft = Draft { authorization: basic, ..Draft::new().form(fields) };
-    let sent: Result<Answer, HttpError> = http.send(&call, |_| async { Ok(draft.clone()) }).await;
-    let answer = sent.map_err(|source| AuthError::Unreachable { identity, source })?;
-    if !answer.status.is_success() {
-        return Err(refused(identity, &answer));
+impl Answered {
+    /// The token in the answer, or why there is none.
+    pub(super) fn token(&self) -> Result<Token, AuthError> {
+        if let Some(refusal) = self.refusal() {
+            return Err(AuthError::Refused(Box::new(refusal)));
+        }
+        let granted: Granted = self.json()?;
+        Ok(Token {
+            access: Secret::new(granted.access_token),
+            bound: granted.token_type.is_some_and(|kind| kind.eq_ignore_ascii_case("dpop")),
+            lifetime: lifetime(granted.expires_in.as_ref()),
+            refresh: granted.refresh_token.filter(|token| !token.is_empty()).map(Secret::new),
+            scope: granted.scope,
+        })
     }
-    let granted: Granted = answer.json().map_err(|source| AuthError::Unreachable { identity, source })?;
-    Ok(Token {
-        access: Secret::new(granted.access_token),
-        lifetime: lifetime(granted.expires_in.as_ref()),
-        refresh: granted.refresh_token.filter(|token| !token.is_empty()).map(Secret::new),
-    })
+
+    pub(super) fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, AuthError> {
+        let identity = self.endpoint.identity;
+        self.answer.json().map_err(|source| AuthError::Unreachable { identity, source })
+    }
+
+    /// What the other side said no to, if it did.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        let (answer, status) = (&self.answer, self.answer.status.as_u16());
+        if answer.status.is_success() {
+            return None;
+        }
+        let refused = answer.json::<Value>().ok().as_ref().and_then(Refused::read).unwrap_or_else(|| {
+            let kind = redact::kind_of_body(answer.header("content-type"), &answer.body);
+            Refused { description: format!("answered with {kind}"), ..Refused::default() }
+        });
+        let description = redact::people(refused.description.lines().next().unwrap_or_default());
+        let (by, Known { class, hint }) = match self.endpoint.service {
+            Service::Okta => ("Okta", refusal::okta::judge(&refused.error, &description, status)),
+            Service::Entra | Service::Graph => ("Entra", refusal::entra::judge(&refused.error, refused.aadsts, status)),
+        };
+        Some(Refusal {
+            by,
+            identity: self.endpoint.identity,
+            error: if refused.error.is_empty() { format!("HTTP {status}") } else { refused.error },
+            description,
+            aadsts: refused.aadsts,
+            status,
+            trace_id: refused.trace_id.or_else(|| answer.request_id.clone()),
+            claims: refused.claims,
+            class,
+            hint: hint.to_owned(),
+        })
+    }
+}
+
+/// A refusal that a browser brought back in its address.
+pub(super) fn said_by_browser(identity: &'static str, error: &str, description: &str) -> Refusal {
+    let description = redact::people(description.lines().next().unwrap_or_default());
+    let aadsts = number(&description);
+    let Known { class, hint } = refusal::entra::judge(error, aadsts, 400);
+    Refusal {
+        by: "Entra",
+        identity,
+        error: error.to_owned(),
+        description,
+        aadsts,
+        status: 400,
+        trace_id: None,
+        claims: None,
+        class,
+        hint: hint.to_owned(),
+    }
 }
 
 /// Seconds, as a number or (in older clouds) as text.
 fn lifetime(expires_in: Option<&Value>) -> Duration {
     let seconds = expires_in.and_then(|value| value.as_u64().or_else(|| value.as_str()?.parse().ok()));
     seconds.map_or(UNSAID_LIFETIME, Duration::from_secs)
-}
-
-fn refused(identity: &'static str, answer: &Answer) -> AuthError {
-    let status = answer.status.as_u16();
-    let Some(refused) = answer.json::<Value>().ok().as_ref().and_then(Refused::read) else {
-        let description =
-            format!("answered with {}", redact::kind_of_body(answer.header("content-type"), &answer.body));
-        let (error, trace_id) = (format!("HTTP {status}"), answer.request_id.clone());
-        return AuthError::Refused { identity, error, description, aadsts: None, status, trace_id };
-    };
-    let first_line = refused.description.lines().next().unwrap_or_default();
-    AuthError::Refused {
-        identity,
-        error: if refused.error.is_empty() { format!("HTTP {status}") } else { refused.error },
-        description: redact::people(first_line),
-        aadsts: refused.aadsts,
-        status,
-        trace_id: refused.trace_id.or_else(|| answer.request_id.clone()),
-    }
 }
 
 /// The number behind `AADSTS` in a description.
@@ -166,11 +254,13 @@ mod tests {
     }
 
     #[test]
-    fn the_token_endpoint_is_below_the_authority_and_its_tenant() {
+    fn the_endpoints_are_below_the_authority_and_its_tenant() {
         for authority in ["https://login.example", "https://login.example/"] {
-            let url = token_url(&Url::parse(authority).unwrap(), "contoso.example");
+            let url = Endpoint::entra("x", &Url::parse(authority).unwrap(), "contoso.example", "token").url;
             assert_eq!(url.as_str(), "https://login.example/contoso.example/oauth2/v2.0/token");
         }
+        let url = Endpoint::okta("x", &Url::parse("https://x.okta.example/").unwrap()).url;
+        assert_eq!(url.as_str(), "https://x.okta.example/oauth2/v1/token");
     }
 
     #[test]

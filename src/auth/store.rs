@@ -1,9 +1,11 @@
-//! The rotated refresh token on disk: one small file, replaced whole, readable by its owner alone.
+//! The rotated refresh token on disk: one small file, replaced whole, readable by its owner alone, and encrypted where a
+//! key is given.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -11,13 +13,15 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::error::AuthError;
+use crate::auth::seal::Seal;
 use crate::secret::Secret;
 
 /// How long another process may hold the lock: longer than a refresh with its retries takes.
 const LOCK_PATIENCE: Duration = Duration::from_mins(1);
 
-/// The only layout there has been so far.
-const VERSION: u32 = 1;
+/// Tokens in clear, and tokens sealed.
+const CLEAR: u32 = 1;
+const SEALED: u32 = 2;
 
 /// What is stored.
 #[derive(Clone, Debug)]
@@ -28,6 +32,19 @@ pub(super) struct Stored {
     /// The one before, kept until the next rotation shows that this one works.
     pub(super) previous: Option<Secret>,
     pub(super) obtained_at: Timestamp,
+    /// The fingerprint of the configured token when it was last used or found dead: another one there is news.
+    pub(super) configured: Option<String>,
+}
+
+impl Stored {
+    /// Whom the tokens belong to; sealed along with them, so that they cannot be moved.
+    fn owner(&self) -> String {
+        owner(&self.tenant, &self.client_id)
+    }
+}
+
+fn owner(tenant: &str, client_id: &str) -> String {
+    format!("entra-user {tenant} {client_id}")
 }
 
 #[derive(Serialize, Deserialize)]
@@ -39,12 +56,15 @@ struct Layout {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     previous: Option<String>,
     obtained_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    configured: Option<String>,
 }
 
 /// The place of one identity's refresh token.
 #[derive(Clone, Debug)]
 pub(super) struct Store {
     directory: PathBuf,
+    seal: Option<Arc<Seal>>,
 }
 
 /// Keeps other processes out while it lives. The kernel lets go when the process dies.
@@ -56,12 +76,13 @@ pub(super) struct Held {
 /// Whether a rotated refresh token is kept in this directory.
 #[must_use]
 pub fn is_kept_in(directory: &Path) -> bool {
-    Store::new(directory.to_owned()).file().exists()
+    Store::new(directory.to_owned(), None).file().exists()
 }
 
 impl Store {
-    pub(super) fn new(directory: PathBuf) -> Self {
-        Self { directory }
+    /// With a seal, what is written is encrypted. What was written without one can still be read.
+    pub(super) fn new(directory: PathBuf, seal: Option<Seal>) -> Self {
+        Self { directory, seal: seal.map(Arc::new) }
     }
 
     fn file(&self) -> PathBuf {
@@ -104,27 +125,53 @@ impl Store {
         // No more of serde's words than the place: they may quote the token.
         let layout: Layout = serde_json::from_slice(&text)
             .map_err(|e| unreadable(format!("no valid content at line {} column {}", e.line(), e.column())))?;
-        if layout.version != VERSION {
-            return Err(unreadable(format!("version {} and not {VERSION}", layout.version)));
-        }
+        let owner = owner(&layout.tenant, &layout.client_id);
+        let open = |token: String| match layout.version {
+            CLEAR => Ok(Secret::new(token)),
+            SEALED => self.unseal(&path, &owner, &token),
+            other => Err(unreadable(format!("version {other} and not {CLEAR} or {SEALED}"))),
+        };
         Ok(Some(Stored {
+            refresh_token: open(layout.refresh_token)?,
+            previous: layout.previous.map(open).transpose()?,
             tenant: layout.tenant,
             client_id: layout.client_id,
-            refresh_token: Secret::new(layout.refresh_token),
-            previous: layout.previous.map(Secret::new),
             obtained_at: layout.obtained_at,
+            configured: layout.configured,
         }))
+    }
+
+    fn unseal(&self, path: &Path, owner: &str, token: &str) -> Result<Secret, AuthError> {
+        let sealed = |reason| AuthError::Sealed { path: path.display().to_string(), reason };
+        let seal = self.seal.as_ref().ok_or_else(|| sealed("no `entra.user.encryption_key` is configured"))?;
+        seal.open(owner, token)
+            .ok_or_else(|| sealed("`entra.user.encryption_key` is not the key it was encrypted with"))
+    }
+
+    /// Takes away what is stored. Whether there was anything.
+    pub(super) fn remove(&self) -> Result<bool, AuthError> {
+        match fs::remove_file(self.file()) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(store_error(&self.file(), "removed", source)),
+        }
     }
 
     /// Replaces what is stored. When this returns, a power cut leaves the new one; before, the old one.
     pub(super) fn write(&self, stored: &Stored) -> Result<(), AuthError> {
+        let owner = stored.owner();
+        let written = |token: &Secret| match &self.seal {
+            Some(seal) => seal.close(&owner, token),
+            None => token.expose().to_owned(),
+        };
         let layout = Layout {
-            version: VERSION,
+            version: if self.seal.is_some() { SEALED } else { CLEAR },
             tenant: stored.tenant.clone(),
             client_id: stored.client_id.clone(),
-            refresh_token: stored.refresh_token.expose().to_owned(),
-            previous: stored.previous.as_ref().map(|token| token.expose().to_owned()),
+            refresh_token: written(&stored.refresh_token),
+            previous: stored.previous.as_ref().map(written),
             obtained_at: stored.obtained_at,
+            configured: stored.configured.clone(),
         };
         let text = serde_json::to_vec_pretty(&layout).expect("text and a moment are JSON");
         self.replace(&text).map_err(|source| store_error(&self.file(), "stored", source))
@@ -161,13 +208,14 @@ mod tests {
             refresh_token: Secret::new(token.into()),
             previous: Some(Secret::new("before".into())),
             obtained_at: Timestamp::UNIX_EPOCH,
+            configured: None,
         }
     }
 
     #[test]
     fn what_is_stored_is_read_back_and_only_the_owner_may() {
         let directory = tempfile::tempdir().unwrap();
-        let store = Store::new(directory.path().join("identity"));
+        let store = Store::new(directory.path().join("identity"), None);
         let _held = store.lock().unwrap();
         assert!(store.read().unwrap().is_none());
         store.write(&stored("one")).unwrap();
@@ -182,7 +230,7 @@ mod tests {
     #[test]
     fn a_file_that_is_not_ours_is_named_and_never_quoted() {
         let directory = tempfile::tempdir().unwrap();
-        let store = Store::new(directory.path().to_owned());
+        let store = Store::new(directory.path().to_owned(), None);
         for text in [
             r#"{"version":1,"refresh_token":7"#,
             r#""hush""#,
@@ -197,10 +245,28 @@ mod tests {
     #[test]
     fn two_do_not_hold_the_lock_and_waiting_for_it_ends() {
         let directory = tempfile::tempdir().unwrap();
-        let store = Store::new(directory.path().to_owned());
+        let store = Store::new(directory.path().to_owned(), None);
         let held = store.lock().unwrap();
         assert!(matches!(store.lock_within(Duration::ZERO), Err(AuthError::Locked { .. })));
         drop(held);
         assert!(store.lock_within(Duration::ZERO).is_ok());
+    }
+
+    #[test]
+    fn a_sealed_token_is_not_in_the_file_and_opens_with_its_key_for_its_owner_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let seal = |text: &str| Some(Seal::new(&Secret::new(text.repeat(32))).unwrap());
+        let store = |key| Store::new(directory.path().to_owned(), key);
+        store(None).write(&stored("clear")).unwrap();
+        assert_eq!(store(seal("k")).read().unwrap().unwrap().refresh_token.expose(), "clear", "from before the key");
+        store(seal("k")).write(&stored("hush")).unwrap();
+        let text = fs::read_to_string(store(None).file()).unwrap();
+        assert!(!text.contains("hush") && !text.contains("before"), "{text}");
+        let read = store(seal("k")).read().unwrap().unwrap();
+        assert_eq!((read.refresh_token.expose(), read.previous.unwrap().expose()), ("hush", "before"));
+        assert!(matches!(store(None).read(), Err(AuthError::Sealed { .. })));
+        assert!(matches!(store(seal("x")).read(), Err(AuthError::Sealed { .. })));
+        fs::write(store(None).file(), text.replace("\"client_id\": \"c\"", "\"client_id\": \"d\"")).unwrap();
+        assert!(matches!(store(seal("k")).read(), Err(AuthError::Sealed { .. })), "moved to another client");
     }
 }

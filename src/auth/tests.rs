@@ -1,14 +1,16 @@
 //! Identities against a token endpoint that plays its part.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::block_in_place;
 
-use crate::auth::{Authorizer, Class, EntraApp, EntraUser, SecretStyle, SendError};
+use crate::auth::{
+    AuthError, Authorizer, Class, ClientAuth, EntraApp, EntraUser, Keeps, SecretStyle, SendError, Source, Unavailable,
+};
 use crate::clock::SystemClock;
 use crate::http::calls::{CALLS, CallLog, Service};
 use crate::http::testing::{Received, Reply, Server, client};
@@ -19,16 +21,19 @@ fn secret(text: &str) -> Secret {
     Secret::new(text.to_owned())
 }
 
-fn app(server: &Server, style: SecretStyle) -> Authorizer {
+fn app_with(server: &Server, secret: Source, style: SecretStyle) -> Authorizer {
     let app = EntraApp {
         authority_url: server.url.clone(),
         tenant: "contoso.example".into(),
         client_id: "id 1".into(),
-        client_secret: secret("s~+/"),
-        style,
+        auth: ClientAuth::Secret { secret, style },
         scope: "https://graph.example/.default".into(),
     };
     Authorizer::entra_app(app, client(), Arc::new(SystemClock))
+}
+
+fn app(server: &Server, style: SecretStyle) -> Authorizer {
+    app_with(server, Source::known("entra.app.client_secret", secret("s~+/")), style)
 }
 
 fn user(server: &Server, first: Option<&str>, client_id: &str, directory: &Path) -> Authorizer {
@@ -36,10 +41,11 @@ fn user(server: &Server, first: Option<&str>, client_id: &str, directory: &Path)
         authority_url: server.url.clone(),
         tenant: "contoso.example".into(),
         client_id: client_id.into(),
-        client_secret: None,
-        first_refresh_token: first.map(secret),
+        auth: ClientAuth::Public,
+        first_refresh_token: first.map(|first| Source::known("entra.user.refresh_token", secret(first))),
         scopes: vec!["User.Read".into(), "offline_access".into()],
         directory: directory.to_owned(),
+        encryption_key: None,
     };
     Authorizer::entra_user(user, client(), Arc::new(SystemClock))
 }
@@ -140,12 +146,112 @@ async fn a_refused_token_is_dropped_once() {
     assert_eq!(methods, ["POST", "GET", "POST", "GET"]);
 }
 
+fn okta_token(text: &str) -> Authorizer {
+    Authorizer::okta_token(Source::known("okta.auth.token", secret(text)), client(), Arc::new(SystemClock))
+}
+
 #[tokio::test]
 async fn oktas_token_is_sent_as_it_is_and_a_broken_one_is_not_sent() {
-    assert_eq!(Authorizer::okta_token(&secret("00abc\n")).authorization().await.unwrap().expose(), "SSWS 00abc");
-    let error = Authorizer::okta_token(&secret("00\nabc")).authorization().await.unwrap_err();
+    assert_eq!(okta_token("00abc\n").authorization().await.unwrap().expose(), "SSWS 00abc");
+    let error = okta_token("00\nabc").authorization().await.unwrap_err();
     assert_eq!(error.class(), Class::Misconfigured);
     assert!(!error.to_string().contains("abc"));
+}
+
+/// A secret in a place where somebody puts another one.
+#[derive(Clone, Default)]
+struct Place(Arc<Mutex<Option<String>>>);
+
+impl Place {
+    fn put(&self, text: Option<&str>) {
+        *self.0.lock().unwrap() = text.map(str::to_owned);
+    }
+
+    fn source(&self) -> Source {
+        let place = self.clone();
+        Source::new("entra.app.client_secret", Keeps::UpToDate, move || {
+            let found = place.0.lock().unwrap().clone().map(Secret::new);
+            found.ok_or_else(|| Unavailable { reason: "no such file".into(), hint: Some("put it there".into()) })
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_is_not_there_is_an_error_of_its_identity_and_mends_itself() {
+    let server = Server::script([token("one", 3599)]).await;
+    let place = Place::default();
+    let app = app_with(&server, place.source(), SecretStyle::Form);
+    let error = app.authorization().await.unwrap_err();
+    assert!(matches!(error, AuthError::Secret { key: "entra.app.client_secret", .. }), "{error}");
+    assert_eq!((error.class(), error.hint()), (Class::Misconfigured, Some("put it there")));
+    assert_eq!(server.received().len(), 0);
+    place.put(Some("new"));
+    app.authorization().await.unwrap();
+    assert_eq!(field(&server.received()[0], "client_secret").as_deref(), Some("new"));
+}
+
+#[tokio::test]
+async fn a_secret_that_was_replaced_takes_effect_with_the_next_token() {
+    let server = Server::script([token("one", 0), token("two", 0), token("three", 0)]).await;
+    let place = Place::default();
+    place.put(Some("old"));
+    let app = app_with(&server, place.source(), SecretStyle::Form);
+    app.authorization().await.unwrap();
+    place.put(Some("new"));
+    app.authorization().await.unwrap();
+    place.put(None);
+    app.authorization().await.unwrap();
+    let sent: Vec<_> = server.received().iter().map(|request| field(request, "client_secret").unwrap()).collect();
+    assert_eq!(sent, ["old", "new", "new"], "a file that is away for a moment is what it was");
+}
+
+#[tokio::test]
+async fn a_secret_that_is_replaced_while_it_is_refused_is_tried_at_once() {
+    let place = Place::default();
+    place.put(Some("old"));
+    let replaced = place.clone();
+    let server = Server::with(move |request| {
+        if field(request, "client_secret").as_deref() == Some("new") {
+            return token("one", 3599);
+        }
+        replaced.put(Some("new"));
+        Reply::json(401, r#"{"error":"invalid_client","error_codes":[7000215]}"#)
+    })
+    .await;
+    let app = app_with(&server, place.source(), SecretStyle::Form);
+    assert_eq!(app.authorization().await.unwrap().expose(), "Bearer one");
+    assert_eq!(server.received().len(), 2);
+}
+
+#[tokio::test]
+async fn a_dead_secret_is_asked_about_once_by_all_who_need_it() {
+    let body = r#"{"error":"invalid_client","error_codes":[7000222],"error_description":"AADSTS7000222: expired"}"#;
+    let server = Server::with(move |_| Reply::json(401, body)).await;
+    let app = app(&server, SecretStyle::Form);
+    let (a, b) = tokio::join!(app.authorization(), app.authorization());
+    let (a, b, c) = (a.unwrap_err(), b.unwrap_err(), app.authorization().await.unwrap_err());
+    assert_eq!((a.to_string(), b.to_string()), (b.to_string(), c.to_string()));
+    assert_eq!(server.received().len(), 1);
+    assert!(a.hint().unwrap().contains("systemctl restart"), "it was handed over at the start: {:?}", a.hint());
+    app.reset().await;
+    app.authorization().await.unwrap_err();
+    assert_eq!(server.received().len(), 2);
+}
+
+#[tokio::test]
+async fn what_a_service_wants_of_the_next_token_is_passed_on() {
+    let server = Server::with(|request| match (request.method.as_str(), request.header("authorization")) {
+        ("POST", _) if field(request, "claims").as_deref() == Some(r#"{"a":1}"#) => token("strong", 3599),
+        ("POST", _) => token("weak", 3599),
+        (_, Some("Bearer strong")) => Reply::json(200, "{}"),
+        _ => Reply::json(401, "{}")
+            .with("www-authenticate", r#"Bearer realm="", error="insufficient_claims", claims="eyJhIjoxfQ==""#),
+    })
+    .await;
+    let app = app(&server, SecretStyle::Form);
+    let call = Call::get(Service::Graph, server.url.join("/me").unwrap(), "/me");
+    let answer: Answer = app.send(&client(), &call, |_| Draft::new()).await.unwrap();
+    assert_eq!((answer.status.as_u16(), server.received().len()), (200, 4));
 }
 
 #[tokio::test]
@@ -228,4 +334,90 @@ async fn a_rotation_whose_asker_is_stopped_before_the_answer_is_stored_all_the_s
     assert_eq!(log.len(), 1, "the call is recorded with the run that made it");
     assert_eq!(user.authorization().await.unwrap().expose(), "Bearer a1");
     assert_eq!(server.received().len(), 1, "and the token it brought is the one that is used");
+}
+
+#[tokio::test]
+async fn two_refresh_tokens_are_tried_and_no_third_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = rotating(&["r1", "r2", "r7", "r8"]).await;
+    user(&server, Some("r0"), "c", directory.path()).authorization().await.unwrap();
+    let write = |token: &str, previous: &str| {
+        let path = directory.path().join("entra-user.json");
+        let mut stored: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        stored["refresh_token"] = token.into();
+        stored["previous"] = previous.into();
+        std::fs::write(path, stored.to_string()).unwrap();
+    };
+    let tried = async |first: &str| {
+        let before = server.received().len();
+        let _ = user(&server, Some(first), "c", directory.path()).authorization().await;
+        server.received()[before..].iter().map(|request| field(request, "refresh_token").unwrap()).collect::<Vec<_>>()
+    };
+    write("r2", "r1");
+    assert_eq!(tried("r0").await, ["r2", "r1"], "the configured one was used before");
+    assert_eq!(tried("r7").await, ["r2", "r7"], "another one was put there");
+    assert_eq!(tried("r7").await, ["r2", "r1"], "and was found dead");
+    write("r2", "r5");
+    assert_eq!(tried("r8").await, ["r2", "r8"]);
+    assert_eq!(tried("r8").await, ["r2", "r5"]);
+    assert_eq!(tried("r8").await, ["r6"], "the one before lives on");
+}
+
+#[tokio::test]
+async fn a_rotated_token_is_encrypted_where_a_key_is_given() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = rotating(&[]).await;
+    let sealed = |key: Option<&str>| {
+        let user = EntraUser {
+            authority_url: server.url.clone(),
+            tenant: "t".into(),
+            client_id: "c".into(),
+            auth: ClientAuth::Public,
+            first_refresh_token: Some(Source::known("entra.user.refresh_token", secret("r0"))),
+            scopes: vec![],
+            directory: directory.path().to_owned(),
+            encryption_key: key.map(|key| Source::known("entra.user.encryption_key", secret(&key.repeat(32)))),
+        };
+        Authorizer::entra_user(user, client(), Arc::new(SystemClock))
+    };
+    sealed(Some("k")).authorization().await.unwrap();
+    let text = std::fs::read_to_string(directory.path().join("entra-user.json")).unwrap();
+    assert!(!text.contains("r0") && !text.contains("r1"), "{text}");
+    sealed(Some("k")).authorization().await.unwrap();
+    let error = sealed(None).authorization().await.unwrap_err();
+    assert!(matches!(error, AuthError::Sealed { .. }) && error.hint().unwrap().contains("encryption_key"), "{error}");
+    assert_eq!(server.received().len(), 2);
+}
+
+#[tokio::test]
+async fn forms_of_keys_that_are_usual_are_read_and_others_are_told_apart() {
+    use crate::auth::jwt::{Head, KeyError, Scheme, SigningKey, part};
+    let read = |text: &str| SigningKey::read(&secret(text));
+    for (text, algorithm) in [
+        (include_str!("testing/rsa-pkcs8.pem"), "RS256"),
+        (include_str!("testing/rsa-pkcs1.pem"), "RS256"),
+        (include_str!("testing/rsa.jwk.json"), "RS256"),
+        (include_str!("testing/ec-pkcs8.pem"), "ES256"),
+        (include_str!("testing/ec-sec1.pem"), "ES256"),
+        (include_str!("testing/ec.jwk.json"), "ES256"),
+        (include_str!("testing/ec384-pkcs8.pem"), "ES384"),
+    ] {
+        let token = read(text).unwrap().sign(&Head::default(), Scheme::Usual, &serde_json::json!({"a": 1})).unwrap();
+        assert_eq!((&part(&token, 0)["alg"], &part(&token, 1)["a"]), (&algorithm.into(), &1.into()));
+    }
+    let public = r#"{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}"#;
+    for (text, expected) in [
+        (include_str!("testing/encrypted.pem"), KeyError::Encrypted),
+        (include_str!("testing/short.pem"), KeyError::Damaged),
+        (include_str!("testing/certificate.pem"), KeyError::NotPrivate("a certificate")),
+        (public, KeyError::NotPrivate("a public key")),
+        (r#"{"kty":"oct","k":"AA","d":"AA"}"#, KeyError::Damaged),
+        ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----", KeyError::Damaged),
+        ("hunter2", KeyError::NoKey),
+        ("{}", KeyError::NoKey),
+    ] {
+        let error = read(text).unwrap_err();
+        assert_eq!(error, expected, "{}", &text[..text.len().min(40)]);
+        assert!(error.hint().is_some());
+    }
 }

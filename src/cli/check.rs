@@ -32,7 +32,7 @@ struct Findings {
 ///
 /// Those of standard output.
 pub(super) fn run(global: &Global, env: &[(String, String)], now: Timestamp) -> io::Result<u8> {
-    let findings = Findings::of(&global.config, env);
+    let findings = Findings::of(&global.config, env, now);
     match global.format() {
         OutputFormat::Table => render::print_with(|out| io::Write::write_all(out, findings.text(now).as_bytes()))?,
         OutputFormat::Json => render::print_with(|out| render::write_json(out, &findings.json(now)))?,
@@ -43,11 +43,11 @@ pub(super) fn run(global: &Global, env: &[(String, String)], now: Timestamp) -> 
 
 impl Findings {
     /// Reads the file, and tries every secret as this user.
-    fn of(path: &Path, env: &[(String, String)]) -> Self {
+    fn of(path: &Path, env: &[(String, String)], now: Timestamp) -> Self {
         match config::load(path, env) {
             Ok(settings) => {
                 let concern = volume::concern(&settings.state_directory);
-                let mut findings = Self::of_settings(settings, env);
+                let mut findings = Self::of_settings(settings, env, now);
                 findings.warnings.extend(concern.map(|message| Problem {
                     origin: Origin::File { path: path.to_owned(), position: None },
                     key: "state.directory".to_owned(),
@@ -60,9 +60,10 @@ impl Findings {
         }
     }
 
-    fn of_settings(settings: Settings, env: &[(String, String)]) -> Self {
+    fn of_settings(settings: Settings, env: &[(String, String)], now: Timestamp) -> Self {
         let mut problems = Vec::new();
         let mut warnings = settings.warnings.clone();
+        problems.extend(settings.pair_problem(env, now));
         for (problem, harmless) in settings.secrets.iter().filter_map(|secret| secret.problem(env)) {
             if harmless { warnings.push(problem) } else { problems.push(problem) }
         }
@@ -253,7 +254,7 @@ every = "2 days"
     fn check(text: &str) -> Findings {
         let env = [("ENTRA_SECRET".to_owned(), "x".to_owned())];
         match config::load_text(Path::new("gk.toml"), text, &env) {
-            Ok(settings) => Findings::of_settings(settings, &env),
+            Ok(settings) => Findings::of_settings(settings, &env, now()),
             Err(found) => Findings { settings: None, problems: found.problems, warnings: found.warnings },
         }
     }
@@ -298,7 +299,7 @@ every = "2 days"
     fn a_bad_file_shows_every_mistake_at_once() {
         let text = GOOD
             .replace("Europe/Oslo", "Europe/Olso")
-            .replace("\"api-token\"", "\"private-key\"")
+            .replace("\"api-token\"", "\"private-kee\"")
             .replace("tenant", "tennant")
             .replace("\"0 2 * * SUN,WED\"", "\"0 25 * * SUN\"")
             .replace("\"20 minutes\"", "20")
@@ -308,7 +309,7 @@ every = "2 days"
         assert_eq!(findings.exit_code(), exit::USAGE);
         insta::assert_snapshot!(findings.text(now()), @r#"
         gk.toml:2:12: timezone: `Europe/Olso` is not a time zone, such as Europe/Oslo (did you mean `Europe/Oslo`?)
-        gk.toml:6:19: okta.auth.method: `private-key` is not available yet in this version; use `api-token` with `token`
+        gk.toml:6:19: okta.auth.method: `private-kee` is not one of api-token, private-key (did you mean `private-key`?)
         gk.toml:8:1: entra.tennant: unknown key `tennant` (did you mean `tenant`?)
         gk.toml:13:44: jobs.managers.manager[0].is: `logon` is not one of id, login, short_login, email, employee_number, display_name, upn, mail, proxy_address, employee_id, object_id (did you mean `login`?)
         gk.toml:16:12: jobs.keepalive.schedule: hour "25" is not 0 to 23, a list, a range or a step such as */6

@@ -71,7 +71,9 @@ async fn execute(global: &Global, request: &RunRequest, strict: bool) -> Result<
 async fn here(settings: Settings, request: &RunRequest) -> Result<Report, Failure> {
     let work = Work::of(request, async || Ok(open_history(&settings).await?)).await?;
     app::fits(&settings, &work.job, &work.task)?;
-    let app = App::open(settings, &config::environment(), Arc::new(SystemClock)).await?;
+    let env = config::environment();
+    let app = App::open(settings, &env, Arc::new(SystemClock)).await?;
+    app.try_secrets(&work.job, &env)?;
     let job = work.job.clone();
     let done = watched(&app, &job, work.order(&caller::name())).await;
     app.close().await;

@@ -52,6 +52,9 @@ pub(super) struct RawOkta {
 pub(super) struct RawOktaAuth {
     pub(super) method: Option<String>,
     pub(super) token: Option<RawSecret>,
+    pub(super) client_id: Option<String>,
+    pub(super) key_id: Option<String>,
+    pub(super) private_key: Option<RawSecret>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -72,13 +75,20 @@ pub(super) struct RawEntraApp {
     pub(super) method: Option<String>,
     pub(super) client_secret: Option<RawSecret>,
     pub(super) send: Option<String>,
+    pub(super) client_secret_ends: Option<String>,
+    pub(super) certificate: Option<RawSecret>,
+    pub(super) private_key: Option<RawSecret>,
+    pub(super) assertion: Option<String>,
+    pub(super) token_file: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawEntraUser {
     pub(super) client_id: Option<String>,
+    pub(super) client_secret: Option<RawSecret>,
     pub(super) refresh_token: Option<RawSecret>,
+    pub(super) encryption_key: Option<RawSecret>,
     pub(super) scopes: Option<List<String>>,
 }
 

@@ -12,6 +12,9 @@ use crate::secret::Secret;
 pub enum SecretRef {
     /// A file whose content, without the line end, is the secret.
     File(PathBuf),
+    /// A file in which the platform keeps a token fresh. Platforms let others on the machine read it, and it is good for an
+    /// hour: its mode is not looked at.
+    TokenFile(PathBuf),
     /// An environment variable.
     Env(String),
     /// A credential that systemd hands to the service: a file in `$CREDENTIALS_DIRECTORY`.
@@ -48,7 +51,11 @@ impl SecretError {
             Self::NoCredentials { name } => {
                 Some(format!("start the service with LoadCredential={name}:/path/to/file, or use {{ file = \"…\" }}"))
             }
-            Self::Unreadable { .. } | Self::NotText { .. } | Self::Empty { .. } => None,
+            Self::NotText { path } => Some(format!(
+                "if it is a PFX (PKCS#12) with a certificate and its key, take it apart: `openssl pkcs12 -in {} -nodes -out FILE.pem`",
+                path.display()
+            )),
+            Self::Unreadable { .. } | Self::Empty { .. } => None,
         }
     }
 }
@@ -73,7 +80,8 @@ impl SecretRef {
     /// [`SecretError`] when it is missing, empty, not text, or a file that everybody may read.
     pub fn read(&self, env: &[(String, String)]) -> Result<Secret, SecretError> {
         match self {
-            Self::File(path) => read_file(path),
+            Self::File(path) => read_file(path, true),
+            Self::TokenFile(path) => read_file(path, false),
             Self::Env(name) => {
                 let value = lookup(env, name).ok_or_else(|| SecretError::NotSet { name: name.clone() })?;
                 filled(value, || format!("environment variable {name}"))
@@ -81,7 +89,7 @@ impl SecretRef {
             Self::Credential(name) => {
                 let directory = lookup(env, "CREDENTIALS_DIRECTORY")
                     .ok_or_else(|| SecretError::NoCredentials { name: name.clone() })?;
-                read_file(&Path::new(directory).join(name))
+                read_file(&Path::new(directory).join(name), true)
             }
         }
     }
@@ -91,10 +99,10 @@ fn lookup<'a>(env: &'a [(String, String)], name: &str) -> Option<&'a str> {
     env.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
-fn read_file(path: &Path) -> Result<Secret, SecretError> {
+fn read_file(path: &Path, must_be_private: bool) -> Result<Secret, SecretError> {
     let unreadable = |source| SecretError::Unreadable { path: path.to_owned(), source };
     let mode = regular::metadata(path).map_err(unreadable)?.permissions().mode() & 0o7777;
-    if mode & 0o004 != 0 {
+    if must_be_private && mode & 0o004 != 0 {
         return Err(SecretError::WorldReadable { path: path.to_owned(), mode });
     }
     let bytes = regular::read(path).map_err(unreadable)?;

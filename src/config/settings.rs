@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use url::Url;
 
+use crate::auth;
+use crate::auth::KeyError;
 use crate::config::problem::{Origin, Problem};
 use crate::config::secrets::{SecretError, SecretRef};
 use crate::domain::run::{JobKind, Mode};
@@ -14,6 +18,7 @@ use crate::reconcile::brake::Brake;
 use crate::reconcile::percent::Percent;
 use crate::reconcile::policy::Policy;
 use crate::schedule::{CatchUp, Schedule};
+use crate::secret::Secret;
 
 /// A whole configuration that holds together.
 #[derive(Clone, Debug)]
@@ -45,21 +50,71 @@ pub struct NamedSecret {
     pub key: String,
     pub origin: Origin,
     pub secret: SecretRef,
+    pub shape: Shape,
+}
+
+/// What a secret has to look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Anything.
+    Text,
+    /// A private key with which tokens are signed.
+    SigningKey,
+    /// A certificate in PEM form.
+    Certificate,
+    /// Text that is hard to guess.
+    EncryptionKey,
+}
+
+impl Shape {
+    fn check(self, secret: &Secret) -> Result<(), KeyError> {
+        match self {
+            Self::Text => Ok(()),
+            Self::SigningKey => auth::check_signing_key(secret),
+            Self::Certificate => auth::check_certificate(secret),
+            Self::EncryptionKey => auth::check_encryption_key(secret),
+        }
+    }
 }
 
 impl NamedSecret {
     /// Why the secret cannot be had here and now, if it cannot. `true` beside it: the service may well have it.
     #[must_use]
     pub fn problem(&self, env: &[(String, String)]) -> Option<(Problem, bool)> {
-        let error = self.secret.read(env).err()?;
+        let error = match self.secret.read(env) {
+            Ok(secret) => return self.shape.check(&secret).err().map(|error| (self.unusable(&error), false)),
+            Err(error) => error,
+        };
         let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
         let cause = match &error {
             SecretError::Unreadable { source, .. } => format!(": {source}"),
             _ => String::new(),
         };
         let message = format!("{error}{cause}{hint}");
-        let problem = Problem { origin: self.origin.clone(), key: self.key.clone(), message, suggestion: None };
-        Some((problem, error.may_be_there_for_the_service()))
+        Some((self.problem_of(message), error.may_be_there_for_the_service()))
+    }
+
+    /// A key or certificate that can be read and not be used.
+    fn unusable(&self, error: &KeyError) -> Problem {
+        let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+        self.problem_of(format!("cannot be used: {error}{hint}"))
+    }
+
+    fn problem_of(&self, message: String) -> Problem {
+        Problem { origin: self.origin.clone(), key: self.key.clone(), message, suggestion: None }
+    }
+}
+
+impl Settings {
+    /// What is wrong with the application's certificate and key taken together, where each by itself is good.
+    #[must_use]
+    pub fn pair_problem(&self, env: &[(String, String)], now: Timestamp) -> Option<Problem> {
+        let AppAuth::Certificate { certificate, private_key, .. } = &self.entra.app.as_ref()?.auth else { return None };
+        let (text, key) = (certificate.read(env).ok()?, private_key.read(env).ok()?);
+        let error = auth::entra::check_pair(&text, &key, now).err()?;
+        let about_both = matches!(error, KeyError::OtherKey | KeyError::Ended(_) | KeyError::NotRsa);
+        let named = self.secrets.iter().find(|named| named.secret == *certificate).filter(|_| about_both)?;
+        Some(named.unusable(&error))
     }
 }
 
@@ -93,7 +148,16 @@ pub struct OktaSettings {
 /// How the program signs in to Okta.
 #[derive(Clone, Debug, PartialEq)]
 pub enum OktaAuth {
-    ApiToken { token: SecretRef },
+    ApiToken {
+        token: SecretRef,
+    },
+    /// A service app with a key of its own.
+    PrivateKey {
+        client_id: String,
+        /// The id under which the public key is registered.
+        key_id: String,
+        private_key: SecretRef,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -147,8 +211,36 @@ impl Cloud {
 #[derive(Clone, Debug, PartialEq)]
 pub struct EntraApp {
     pub client_id: String,
-    pub client_secret: SecretRef,
-    pub send: SendSecret,
+    pub auth: AppAuth,
+}
+
+/// What the application shows of itself.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AppAuth {
+    ClientSecret {
+        secret: SecretRef,
+        send: SendSecret,
+        /// Its last day, as the app registration shows it: Graph tells it only with a permission that nothing else needs.
+        ends: Option<Date>,
+    },
+    Certificate {
+        certificate: SecretRef,
+        private_key: SecretRef,
+        assertion: Assertion,
+    },
+    /// A file in which the platform keeps a token of its own fresh.
+    FederatedToken {
+        token_file: SecretRef,
+    },
+}
+
+/// How an assertion names its certificate and is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Assertion {
+    /// PS256 and `x5t#S256`.
+    Ps256,
+    /// RS256 and `x5t`.
+    Rs256,
 }
 
 /// Where a client secret travels in a token request.
@@ -164,8 +256,12 @@ pub enum SendSecret {
 #[derive(Clone, Debug, PartialEq)]
 pub struct EntraUser {
     pub client_id: String,
+    /// Of an app registration that is no public client.
+    pub client_secret: Option<SecretRef>,
     /// The first token only; afterwards the rotated one in the state directory rules.
     pub refresh_token: Option<SecretRef>,
+    /// Encrypts the rotated one.
+    pub encryption_key: Option<SecretRef>,
     /// Added to those that the jobs need.
     pub scopes: Vec<String>,
 }

@@ -316,14 +316,6 @@ fn mistakes_about_services_are_named() {
         "gk.toml:3:11: okta.org_url: is the address of the admin console, not of the organization (did you mean `https://example.okta.com`?)"
     );
     assert_eq!(
-        with("\"api-token\", token", "\"private-key\", private_key"),
-        "gk.toml:4:19: okta.auth.method: `private-key` is not available yet in this version; use `api-token` with `token`"
-    );
-    assert_eq!(
-        with("client_secret = ", "method = \"certificate\", certificate = "),
-        "gk.toml:7:35: entra.app.method: `certificate` is not available yet in this version; use `client-secret` with `client_secret`"
-    );
-    assert_eq!(
         with("tenant = ", "graph_url = \"https://graph.microsoft.com/v1.0\"\ntenant = "),
         "gk.toml:6:13: entra.graph_url: must be the root alone, without a path (did you mean `https://graph.microsoft.com`?)"
     );
@@ -335,6 +327,97 @@ fn mistakes_about_services_are_named() {
         with("contoso.onmicrosoft.com", "common"),
         "gk.toml:6:10: entra.tenant: `common` names no tenant: write its id or a domain of it"
     );
+}
+
+#[test]
+fn every_way_to_sign_in_has_its_own_keys_and_no_others() {
+    let okta = |auth: &str| problems(&GOOD.replacen("method = \"api-token\", token = { env = \"OKTA\" }", auth, 1));
+    assert_eq!(
+        okta("method = \"private-key\", token = { env = \"OKTA\" }"),
+        "gk.toml:4:1: okta.auth.client_id: is missing: the client id of the service app (0oa…)\n\
+         gk.toml:4:1: okta.auth.key_id: is missing: the id of the app's public key (KID) in Okta\n\
+         gk.toml:4:1: okta.auth.private_key: is missing: where the private key is, such as { file = \"…\" }\n\
+         gk.toml:4:34: okta.auth.token: belongs to method = \"api-token\""
+    );
+    assert_eq!(
+        okta("method = \"api-token\", token = { env = \"OKTA\" }, key_id = \"k\""),
+        "gk.toml:4:58: okta.auth.key_id: belongs to method = \"private-key\""
+    );
+    let app = |auth: &str| problems(&GOOD.replacen("client_secret = { env = \"ENTRA\" }", auth, 1));
+    assert_eq!(
+        app("method = \"certificate\", client_secret = { env = \"ENTRA\" }, assertion = \"es256\""),
+        "gk.toml:7:1: entra.app.certificate: is missing: where the certificate is (PEM), such as { file = \"…\" }\n\
+         gk.toml:7:1: entra.app.private_key: is missing: where the certificate's private key is (PEM), such as { file = \"…\" }\n\
+         gk.toml:7:50: entra.app.client_secret: belongs to method = \"client-secret\"\n\
+         gk.toml:7:97: entra.app.assertion: `es256` is not one of ps256, rs256 (did you mean `rs256`?)"
+    );
+    assert_eq!(
+        app("method = \"federated-token\""),
+        "gk.toml:7:1: entra.app.token_file: is missing: the file in which the platform keeps its token, such as $AZURE_FEDERATED_TOKEN_FILE"
+    );
+    assert_eq!(
+        app("client_secret = { env = \"ENTRA\" }, client_secret_ends = \"soon\""),
+        "gk.toml:7:82: entra.app.client_secret_ends: `soon` is not a date such as 2027-01-31"
+    );
+    let app_is = |auth: &str| parse(&GOOD.replacen("client_secret = { env = \"ENTRA\" }", auth, 1)).is_ok();
+    assert!(app_is("method = \"certificate\", certificate = { file = \"c\" }, private_key = { file = \"k\" }"));
+    assert!(app_is("method = \"federated-token\", token_file = \"/var/run/secrets/token\""));
+    let key = "method = \"private-key\", client_id = \"0oa\", key_id = \"k\", private_key = { credential = \"k\" }";
+    assert!(parse(&GOOD.replacen("method = \"api-token\", token = { env = \"OKTA\" }", key, 1)).is_ok());
+}
+
+#[test]
+fn a_keepalive_without_a_person_is_refused_with_the_reason() {
+    let text =
+        GOOD.replace("user = { client_id = \"b\" }\n", "") + "[jobs.k]\nkind = \"keepalive\"\nrequests = [\"/me\"]";
+    assert_eq!(
+        problems(&text),
+        "gk.toml:5:2: entra.user: is missing: the job `k` needs somebody who signed in (`graphkeeper login`): the application \
+         of `entra.app` speaks for itself alone, and Graph refuses /me to it"
+    );
+}
+
+/// The configuration with these lines in the place of how the application signs in, and files beside it.
+fn with_files(app: &str, files: &[(&str, &str)]) -> (tempfile::TempDir, Settings) {
+    let home = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        let path = home.path().join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let text = GOOD.replacen("client_secret = { env = \"ENTRA\" }", app, 1);
+    let settings = load_text(&home.path().join("gk.toml"), &text, &env(&[("OKTA", "x")])).unwrap();
+    (home, settings)
+}
+
+#[test]
+fn a_bad_key_and_a_bad_certificate_are_found_by_reading_them() {
+    let (good, key) = (include_str!("../auth/testing/certificate.pem"), include_str!("../auth/testing/rsa-pkcs8.pem"));
+    let encrypted = include_str!("../auth/testing/encrypted.pem");
+    let other = include_str!("../auth/testing/other.pem");
+    let pair = "method = \"certificate\", certificate = { file = \"c\" }, private_key = { file = \"k\" }";
+    let now = "2026-12-01T00:00:00Z".parse().unwrap();
+    let found = |files: &[(&str, &str)]| {
+        let (_home, settings) = with_files(pair, files);
+        let variables = env(&[("OKTA", "x")]);
+        let each = settings.secrets.iter().filter_map(|secret| secret.problem(&variables)).map(|(problem, _)| problem);
+        let all: Vec<_> = each.chain(settings.pair_problem(&variables, now)).collect();
+        all.iter().map(|problem| format!("{}: {}", problem.key, problem.message)).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(found(&[("c", good), ("k", key)]), "");
+    for (certificate, key, expected) in [
+        (key, key, "entra.app.certificate: cannot be used: it holds no certificate in PEM form"),
+        (good, good, "entra.app.private_key: cannot be used: it is a certificate and not a private key"),
+        (good, encrypted, "entra.app.private_key: cannot be used: it is encrypted with a password"),
+        (good, "rubbish", "entra.app.private_key: cannot be used: it holds no private key"),
+        (good, other, "entra.app.certificate: cannot be used: the certificate belongs to another private key"),
+    ] {
+        let found = found(&[("c", certificate), ("k", key)]);
+        assert!(found.starts_with(expected) && !found.contains('\n'), "{expected}\n{found}");
+    }
+    let late = "2126-12-01T00:00:00Z".parse().unwrap();
+    let (_home, settings) = with_files(pair, &[("c", good), ("k", key)]);
+    assert!(settings.pair_problem(&[], late).unwrap().message.contains("ended on"));
 }
 
 #[test]

@@ -137,7 +137,7 @@ impl GraphError {
 
     /// What an operator can do about it, where we know.
     #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Auth(error) => error.hint(),
             Self::Http(error) => error.hint(),

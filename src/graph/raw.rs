@@ -53,7 +53,10 @@ impl GraphClient {
             body: answer.body,
             truncated: answer.truncated,
             refusal: error.as_ref().map(ToString::to_string),
-            hint: error.as_ref().and_then(GraphError::hint),
+            hint: match &error {
+                Some(GraphError::Refused(refusal)) => refusal.hint(),
+                _ => None,
+            },
         })
     }
 

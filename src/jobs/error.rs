@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use crate::auth::{AuthError, Class};
+use crate::auth::Class;
 use crate::domain::run::Outcome;
 use crate::graph::GraphError;
 use crate::history::error::HistoryError;
@@ -62,7 +62,7 @@ impl JobError {
         match self {
             Self::Okta(OktaError::Refused(refusal)) => refusal.code.clone(),
             Self::Graph(GraphError::Refused(refusal)) => refusal.code.clone(),
-            Self::Okta(OktaError::Auth(error)) | Self::Graph(GraphError::Auth(error)) => auth_reason(error),
+            Self::Okta(OktaError::Auth(error)) | Self::Graph(GraphError::Auth(error)) => error.reason(),
             Self::Okta(OktaError::Listing { .. }) | Self::Graph(GraphError::Listing { .. }) => {
                 "listing_broken".to_owned()
             }
@@ -99,15 +99,6 @@ impl JobError {
             Self::Stopped => None,
             Self::Refused { hint, .. } => hint.clone(),
         }
-    }
-}
-
-fn auth_reason(error: &AuthError) -> String {
-    match error {
-        AuthError::Refused { aadsts: Some(number), .. } => format!("AADSTS{number}"),
-        AuthError::Refused { error, .. } => error.clone(),
-        AuthError::NoRefreshToken { .. } => "not_signed_in".to_owned(),
-        _ => "sign_in_failed".to_owned(),
     }
 }
 

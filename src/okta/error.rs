@@ -140,7 +140,7 @@ impl OktaError {
 
     /// What an operator can do about it, where we know.
     #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Auth(error) => error.hint(),
             Self::Http(error) => error.hint(),

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::StreamExt;
 
-use crate::auth::{Authorizer, Class};
+use crate::auth::{Authorizer, Class, Source};
+use crate::clock::SystemClock;
 use crate::domain::identity::PersonStatus;
 use crate::http::chain::Doubt;
 use crate::http::testing::{Received, Reply, Server, client};
@@ -13,7 +14,11 @@ use crate::okta::{OktaClient, OktaError, Page, Pages};
 use crate::secret::Secret;
 
 fn okta(server: &Server) -> OktaClient {
-    let auth = Authorizer::okta_token(&Secret::new("00t".into()));
+    let auth = Authorizer::okta_token(
+        Source::known("okta.auth.token", Secret::new("00t".into())),
+        client(),
+        Arc::new(SystemClock),
+    );
     OktaClient::new(client(), Arc::new(auth), server.url.clone(), 1.0)
 }
 

@@ -92,6 +92,11 @@ impl Doubt {
             Self::None { of: Counted::WithReference } => {
                 "check that the attributes of `manager` exist in Okta and that the sign-in may read them"
             }
+            // Recorded of Okta: a service app with the scope and without a role gets 200 and an empty list.
+            Self::None { of: Counted::People } => {
+                "give the sign-in an admin role in Okta (Read-only Administrator): without one Okta answers with an empty \
+                 list and no error; an empty directory is never believed"
+            }
             Self::None { of: Counted::Scope } => "check `scope`: nobody is in it",
             Self::None { .. } => "check what the sign-in may read; an empty directory is never believed",
             Self::BelowFloor { .. } => "if that many people really left, run `graphkeeper accept-source` with this run",

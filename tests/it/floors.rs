@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Outside crates that have one home, by the path below `src` where they may be named outside of tests; or a line a home.
-const HOMES: [(&str, &str); 14] = [
+const HOMES: [(&str, &str); 15] = [
+    ("jsonwebtoken", "auth/jwt.rs"),
     ("reqwest", "http"),
     ("sqlx", "history"),
     ("config", "config/load.rs"),

@@ -16,7 +16,7 @@ use crate::config::parse::services::Identities;
 use crate::config::raw::{Raw, RawHttp, RawSecret};
 use crate::config::report::Report;
 use crate::config::secrets::SecretRef;
-use crate::config::settings::{HttpSettings, NamedSecret, Settings, Zone};
+use crate::config::settings::{HttpSettings, NamedSecret, Settings, Shape, Zone};
 
 pub use values::spoken;
 
@@ -95,7 +95,13 @@ impl Parser<'_> {
     }
 
     /// A secret's place, remembered so that `check` can try it.
-    fn secret(&mut self, path: &KeyPath, raw: Option<RawSecret>, missing: Option<&str>) -> Option<SecretRef> {
+    fn secret(
+        &mut self,
+        path: &KeyPath,
+        raw: Option<RawSecret>,
+        shape: Shape,
+        missing: Option<&str>,
+    ) -> Option<SecretRef> {
         let Some(raw) = raw else {
             if let Some(missing) = missing {
                 self.report.missing(path, missing);
@@ -120,9 +126,13 @@ impl Parser<'_> {
             }
             RawSecret::Credential(name) => SecretRef::Credential(name.clone()),
         };
+        Some(self.named(path, secret, shape))
+    }
+
+    fn named(&mut self, path: &KeyPath, secret: SecretRef, shape: Shape) -> SecretRef {
         let origin = self.report.origin(path);
-        self.secrets.push(NamedSecret { key: path.to_string(), origin, secret: secret.clone() });
-        Some(secret)
+        self.secrets.push(NamedSecret { key: path.to_string(), origin, secret: secret.clone(), shape });
+        secret
     }
 
     fn variable(&self, name: &str) -> Option<&str> {

@@ -2,18 +2,48 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
 use url::Url;
 
 use crate::config::key::KeyPath;
 use crate::config::parse::Parser;
 use crate::config::raw::{RawEntra, RawEntraApp, RawEntraUser, RawOkta, RawOktaAuth};
+use crate::config::secrets::SecretRef;
 use crate::config::settings::{
-    Cloud, EntraApp, EntraSettings, EntraUser, JobSettings, OktaAuth, OktaSettings, SendSecret,
+    AppAuth, Assertion, Cloud, EntraApp, EntraSettings, EntraUser, JobSettings, OktaAuth, OktaSettings, SendSecret,
+    Shape,
 };
 use crate::domain::run::JobKind;
 
 const CLOUDS: [(&str, Cloud); 4] =
     [("global", Cloud::Global), ("us-gov", Cloud::UsGov), ("us-dod", Cloud::UsDod), ("china", Cloud::China)];
+
+/// The ways to sign in to Okta; whether it is by a key.
+const OKTA_METHODS: [(&str, bool); 2] = [("api-token", false), ("private-key", true)];
+
+/// The ways in which the application signs in to Entra.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AppMethod {
+    ClientSecret,
+    Certificate,
+    FederatedToken,
+}
+
+impl AppMethod {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientSecret => "client-secret",
+            Self::Certificate => "certificate",
+            Self::FederatedToken => "federated-token",
+        }
+    }
+}
+
+const APP_METHODS: [(&str, AppMethod); 3] = [
+    (AppMethod::ClientSecret.as_str(), AppMethod::ClientSecret),
+    (AppMethod::Certificate.as_str(), AppMethod::Certificate),
+    (AppMethod::FederatedToken.as_str(), AppMethod::FederatedToken),
+];
 
 /// Words that Microsoft takes in place of a tenant, and that name none.
 const NO_TENANT: [&str; 3] = ["common", "organizations", "consumers"];
@@ -47,16 +77,41 @@ impl Parser<'_> {
             );
             return None;
         };
-        self.word(&path.key("method"), raw.method.as_deref(), &[("api-token", ())], ());
         if raw.method.is_none() {
-            self.report.missing(&path.key("method"), "is missing: api-token");
+            self.report.missing(&path.key("method"), "is missing: api-token or private-key");
         }
-        let token = self.secret(
-            &path.key("token"),
-            raw.token,
-            Some("is missing: where the API token is, such as { file = \"…\" }"),
-        );
+        if self.word(&path.key("method"), raw.method.as_deref(), &OKTA_METHODS, false) {
+            return self.okta_key(&path, raw);
+        }
+        let others = [
+            ("client_id", raw.client_id.is_some(), "private-key"),
+            ("key_id", raw.key_id.is_some(), "private-key"),
+            ("private_key", raw.private_key.is_some(), "private-key"),
+        ];
+        self.belongs_to(&path, &others);
+        let missing = "is missing: where the API token is, such as { file = \"…\" }";
+        let token = self.secret(&path.key("token"), raw.token, Shape::Text, Some(missing));
         Some(OktaAuth::ApiToken { token: token? })
+    }
+
+    fn okta_key(&mut self, path: &KeyPath, raw: RawOktaAuth) -> Option<OktaAuth> {
+        self.belongs_to(path, &[("token", raw.token.is_some(), "api-token")]);
+        let missing = "is missing: the client id of the service app (0oa…)";
+        let client_id = self.required(&path.key("client_id"), raw.client_id, missing);
+        let missing = "is missing: the id of the app's public key (KID) in Okta";
+        let key_id = self.required(&path.key("key_id"), raw.key_id, missing);
+        let missing = "is missing: where the private key is, such as { file = \"…\" }";
+        let private_key = self.secret(&path.key("private_key"), raw.private_key, Shape::SigningKey, Some(missing));
+        Some(OktaAuth::PrivateKey { client_id: client_id?, key_id: key_id?, private_key: private_key? })
+    }
+
+    /// Refuses keys of another way to sign in than the one that is chosen.
+    fn belongs_to(&mut self, table: &KeyPath, keys: &[(&'static str, bool, &str)]) {
+        for (key, written, method) in keys {
+            if *written {
+                self.report.unwanted(&table.key(key), format!("belongs to method = \"{method}\""), None);
+            }
+        }
     }
 
     pub(super) fn entra(&mut self, raw: Option<RawEntra>) -> Option<EntraSettings> {
@@ -100,21 +155,70 @@ impl Parser<'_> {
 
     fn entra_app(&mut self, raw: RawEntraApp) -> Option<EntraApp> {
         let path = KeyPath::of("entra.app");
-        let client_id = self.client_id(&path, raw.client_id);
-        self.word(&path.key("method"), raw.method.as_deref(), &[("client-secret", ())], ());
+        let method = self.word(&path.key("method"), raw.method.as_deref(), &APP_METHODS, AppMethod::ClientSecret);
+        let keys = [
+            ("client_secret", raw.client_secret.is_some(), AppMethod::ClientSecret),
+            ("send", raw.send.is_some(), AppMethod::ClientSecret),
+            ("client_secret_ends", raw.client_secret_ends.is_some(), AppMethod::ClientSecret),
+            ("certificate", raw.certificate.is_some(), AppMethod::Certificate),
+            ("private_key", raw.private_key.is_some(), AppMethod::Certificate),
+            ("assertion", raw.assertion.is_some(), AppMethod::Certificate),
+            ("token_file", raw.token_file.is_some(), AppMethod::FederatedToken),
+        ];
+        let others = keys.into_iter().filter(|(_, _, of)| *of != method);
+        let others: Vec<_> = others.map(|(key, written, of)| (key, written, of.as_str())).collect();
+        self.belongs_to(&path, &others);
+        let client_id = self.client_id(&path, raw.client_id.clone());
+        let auth = match method {
+            AppMethod::ClientSecret => self.client_secret(&path, raw),
+            AppMethod::Certificate => self.certificate(&path, raw),
+            AppMethod::FederatedToken => self.federated_token(&path, raw),
+        };
+        Some(EntraApp { client_id: client_id?, auth: auth? })
+    }
+
+    fn client_secret(&mut self, path: &KeyPath, raw: RawEntraApp) -> Option<AppAuth> {
         let known = [("form", SendSecret::Form), ("basic", SendSecret::Basic)];
         let send = self.word(&path.key("send"), raw.send.as_deref(), &known, SendSecret::Form);
+        let ends = raw.client_secret_ends.and_then(|written| {
+            let date = written.trim().parse::<Date>().ok();
+            if date.is_none() {
+                let message = format!("`{written}` is not a date such as 2027-01-31");
+                self.report.problem(&path.key("client_secret_ends"), message);
+            }
+            date
+        });
         let missing = "is missing: where the secret is, such as { file = \"…\" }";
-        let client_secret = self.secret(&path.key("client_secret"), raw.client_secret, Some(missing));
-        Some(EntraApp { client_id: client_id?, client_secret: client_secret?, send })
+        let secret = self.secret(&path.key("client_secret"), raw.client_secret, Shape::Text, Some(missing));
+        Some(AppAuth::ClientSecret { secret: secret?, send, ends })
+    }
+
+    fn certificate(&mut self, path: &KeyPath, raw: RawEntraApp) -> Option<AppAuth> {
+        let known = [("ps256", Assertion::Ps256), ("rs256", Assertion::Rs256)];
+        let assertion = self.word(&path.key("assertion"), raw.assertion.as_deref(), &known, Assertion::Ps256);
+        let missing = "is missing: where the certificate is (PEM), such as { file = \"…\" }";
+        let certificate = self.secret(&path.key("certificate"), raw.certificate, Shape::Certificate, Some(missing));
+        let missing = "is missing: where the certificate's private key is (PEM), such as { file = \"…\" }";
+        let private_key = self.secret(&path.key("private_key"), raw.private_key, Shape::SigningKey, Some(missing));
+        Some(AppAuth::Certificate { certificate: certificate?, private_key: private_key?, assertion })
+    }
+
+    fn federated_token(&mut self, path: &KeyPath, raw: RawEntraApp) -> Option<AppAuth> {
+        let path = path.key("token_file");
+        let missing = "is missing: the file in which the platform keeps its token, such as $AZURE_FEDERATED_TOKEN_FILE";
+        let written = self.required(&path, raw.token_file, missing)?;
+        let file = SecretRef::TokenFile(self.path(&path, &written)?);
+        Some(AppAuth::FederatedToken { token_file: self.named(&path, file, Shape::Text) })
     }
 
     fn entra_user(&mut self, raw: RawEntraUser) -> Option<EntraUser> {
         let path = KeyPath::of("entra.user");
         let client_id = self.client_id(&path, raw.client_id);
-        let refresh_token = self.secret(&path.key("refresh_token"), raw.refresh_token, None);
+        let client_secret = self.secret(&path.key("client_secret"), raw.client_secret, Shape::Text, None);
+        let refresh_token = self.secret(&path.key("refresh_token"), raw.refresh_token, Shape::Text, None);
+        let encryption_key = self.secret(&path.key("encryption_key"), raw.encryption_key, Shape::EncryptionKey, None);
         let scopes = self.texts(&path.key("scopes"), raw.scopes);
-        Some(EntraUser { client_id: client_id?, refresh_token, scopes })
+        Some(EntraUser { client_id: client_id?, client_secret, refresh_token, encryption_key, scopes })
     }
 
     fn client_id(&mut self, table: &KeyPath, written: Option<String>) -> Option<String> {
@@ -135,7 +239,14 @@ impl Parser<'_> {
             "entra.app",
             "an application that signs in as itself",
         );
-        need(&[JobKind::Keepalive], identities.user, "entra.user", "an application that signs in for a person");
+        // `/me` is somebody: Graph answers 400 to an application that asks for itself.
+        let person = if identities.app {
+            "somebody who signed in (`graphkeeper login`): the application of `entra.app` speaks for itself alone, and Graph \
+             refuses /me to it"
+        } else {
+            "an application that signs in for a person"
+        };
+        need(&[JobKind::Keepalive], identities.user, "entra.user", person);
     }
 }
 

@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::auth::{Authorizer, Class, EntraApp, SecretStyle};
+use crate::auth::{Authorizer, Class, ClientAuth, EntraApp, SecretStyle, Source};
 use crate::clock::SystemClock;
 use crate::domain::identity::AccountId;
 use crate::graph::{GraphClient, GraphError, Identity, Page};
@@ -35,8 +35,10 @@ fn graph(server: &Server) -> GraphClient {
         authority_url: server.url.clone(),
         tenant: "t".into(),
         client_id: "c".into(),
-        client_secret: Secret::new("s".into()),
-        style: SecretStyle::Form,
+        auth: ClientAuth::Secret {
+            secret: Source::known("entra.app.client_secret", Secret::new("s".into())),
+            style: SecretStyle::Form,
+        },
         scope: "x/.default".into(),
     };
     let auth = Arc::new(Authorizer::entra_app(app, client(), Arc::new(SystemClock)));

@@ -5,17 +5,10 @@
 //! Source: <https://learn.microsoft.com/entra/identity-platform/reference-error-codes>
 
 use crate::auth::error::Class;
+use crate::auth::refusal::{Known, by_word};
 
-/// What a refusal means for us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Known {
-    pub(super) class: Class,
-    /// What to do; empty when nothing is known.
-    pub(super) hint: &'static str,
-}
-
-const SIGN_IN: &str = "sign in again: give a new refresh token to `entra.user.refresh_token`";
-const MFA: &str = "sign in again with multi-factor authentication, and give the new refresh token";
+const SIGN_IN: &str = "sign in again: `graphkeeper login`, or give a new refresh token to `entra.user.refresh_token`";
+const MFA: &str = "sign in again with multi-factor authentication: `graphkeeper login`";
 const POLICY: &str =
     "a Conditional Access policy blocks this sign-in: exempt it, or meet the policy, in the Entra admin center";
 const CONSENT: &str = "grant consent to the application's permissions (Enterprise applications, Permissions)";
@@ -23,23 +16,16 @@ const ADMIN_CONSENT: &str = "an administrator has to grant consent to the applic
 const CLOCK: &str = "compare this machine's clock with the time of day";
 
 /// Finds what is known about a refusal.
-pub(super) fn judge(error: &str, aadsts: Option<u32>, status: u16) -> Known {
+pub(in crate::auth) fn judge(error: &str, aadsts: Option<u32>, status: u16) -> Known {
     if let Some(known) = aadsts.and_then(by_number) {
         return known;
     }
-    let class = match error {
-        "invalid_grant" | "interaction_required" | "consent_required" | "access_denied" | "login_required" => {
-            Class::NeedsHuman
-        }
-        "temporarily_unavailable" | "server_error" => Class::Retry,
-        _ if status == 429 || status >= 500 => Class::Retry,
-        _ => Class::Misconfigured,
-    };
+    let class = by_word(error, status);
     Known { class, hint: if class == Class::NeedsHuman { SIGN_IN } else { "" } }
 }
 
 fn by_number(aadsts: u32) -> Option<Known> {
-    use Class::{Misconfigured, NeedsHuman, Retry};
+    use Class::{Misconfigured, NeedsHuman, Retry, Wait};
     let (class, hint) = match aadsts {
         7_000_215 | 70_002 => (Misconfigured, "put the secret's value, not its id, where `client_secret` points"),
         7_000_222 => (
@@ -66,7 +52,15 @@ fn by_number(aadsts: u32) -> Option<Known> {
             (Misconfigured, "check `entra.graph_url` and `entra.cloud`: the tenant does not have this resource")
         }
         90_133 | 9_001_023 => (Misconfigured, "name the tenant in `entra.tenant` rather than `common`"),
-        700_082 => (NeedsHuman, "the refresh token was not used for 90 days: sign in again and give a new one"),
+        700_211..=700_213 => (
+            Misconfigured,
+            "the app registration trusts another issuer, subject or audience: compare its federated credential with the \
+             token in `token_file`",
+        ),
+        50_011 => {
+            (Misconfigured, "add `http://localhost` to the redirect URIs of the app registration (mobile and desktop)")
+        }
+        700_082 => (NeedsHuman, "the refresh token was not used for 90 days: sign in again with `graphkeeper login`"),
         50_173 | 50_132 | 50_133 | 70_000 | 70_008 | 70_043 => (NeedsHuman, SIGN_IN),
         50_076 | 50_074 | 50_078 | 50_079 | 50_072 | 50_158 | 700_020 => (NeedsHuman, MFA),
         53_000..=53_003 | 530_032..=530_035 => (NeedsHuman, POLICY),
@@ -75,9 +69,12 @@ fn by_number(aadsts: u32) -> Option<Known> {
         50_057 => (NeedsHuman, "the user is disabled: enable the account, or sign in as another"),
         50_034 => (NeedsHuman, "the user is not known in this tenant: sign in as another"),
         50_055 => (NeedsHuman, "the user's password has expired: change it and sign in again"),
-        54_005 => (NeedsHuman, "the code was used before: sign in again"),
-        50_196 => (Retry, "Entra saw the same request too often: leave it alone for some minutes"),
-        90_033 | 50_033 | 50_087 | 90_006 | 90_012 | 90_024 | 90_090 | 90_055 => (Retry, ""),
+        54_005 | 501_481 | 70_016..=70_019 | 65_004 => {
+            (NeedsHuman, "the sign-in was not completed: begin again with `graphkeeper login`")
+        }
+        50_196 => (Wait, "Entra saw the same request too often: leave it alone for some minutes"),
+        90_055 => (Wait, "the tenant sends too many sign-in requests: see which other programs do"),
+        90_033 | 50_033 | 50_087 | 90_006 | 90_012 | 90_024 | 90_090 => (Retry, ""),
         _ => return None,
     };
     Some(Known { class, hint })
@@ -86,47 +83,48 @@ fn by_number(aadsts: u32) -> Option<Known> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Class::{Misconfigured, NeedsHuman, Retry};
+    use Class::{Misconfigured, NeedsHuman, Retry, Wait};
+
+    /// One entry for each row of the vendor's table of refusals, in its order: word, numbers, status, judgement.
+    const ROWS: [(&str, &[u32], u16, Class); 24] = [
+        ("invalid_client", &[7_000_215, 70_002], 401, Misconfigured),
+        ("invalid_client", &[7_000_222], 401, Misconfigured),
+        ("invalid_client", &[700_027], 401, Misconfigured),
+        ("invalid_client", &[700_024, 500_133], 401, Misconfigured),
+        ("invalid_client", &[7_000_218], 401, Misconfigured),
+        ("invalid_client", &[700_025], 401, Misconfigured),
+        ("unauthorized_client", &[700_016], 400, Misconfigured),
+        ("unauthorized_client", &[7_000_112, 70_001], 400, Misconfigured),
+        ("invalid_request", &[90_002, 900_023], 400, Misconfigured),
+        ("", &[90_038], 400, Misconfigured),
+        ("invalid_scope", &[70_011, 700_022], 400, Misconfigured),
+        ("invalid_resource", &[500_011, 650_052], 400, Misconfigured),
+        ("invalid_grant", &[700_082], 400, NeedsHuman),
+        ("invalid_grant", &[50_173, 50_132, 50_133, 70_000, 70_008], 400, NeedsHuman),
+        ("invalid_grant", &[70_043], 400, NeedsHuman),
+        ("interaction_required", &[50_076, 50_074, 50_078, 50_079, 50_072, 50_158, 700_020], 400, NeedsHuman),
+        ("access_denied", &[53_003, 53_000, 53_001, 53_002, 530_032, 530_033, 530_034, 530_035], 400, NeedsHuman),
+        ("consent_required", &[65_001, 650_056, 650_057], 400, NeedsHuman),
+        ("invalid_grant", &[90_094, 90_095], 400, NeedsHuman),
+        ("invalid_grant", &[50_057, 50_034, 50_055], 400, NeedsHuman),
+        ("invalid_grant", &[70_008, 54_005], 400, NeedsHuman),
+        ("invalid_request", &[90_133, 9_001_023], 400, Misconfigured),
+        ("invalid_grant", &[50_196], 400, Wait),
+        ("temporarily_unavailable", &[90_033, 50_033, 50_087, 90_006, 90_012, 90_024, 90_090], 400, Retry),
+    ];
 
     #[test]
-    fn every_documented_refusal_is_judged() {
-        let table: [(&str, &[u32], u16, Class); 26] = [
-            ("invalid_client", &[7_000_215, 70_002], 401, Misconfigured),
-            ("invalid_client", &[7_000_222], 401, Misconfigured),
-            ("invalid_client", &[700_027], 401, Misconfigured),
-            ("invalid_client", &[700_024, 500_133], 401, Misconfigured),
-            ("invalid_client", &[7_000_218], 401, Misconfigured),
-            ("invalid_client", &[700_025], 401, Misconfigured),
-            ("unauthorized_client", &[700_016], 400, Misconfigured),
-            ("unauthorized_client", &[7_000_112, 70_001], 400, Misconfigured),
-            ("invalid_request", &[90_002, 900_023], 400, Misconfigured),
-            ("", &[90_038], 400, Misconfigured),
-            ("invalid_scope", &[70_011, 700_022], 400, Misconfigured),
-            ("invalid_resource", &[500_011, 650_052], 400, Misconfigured),
-            ("invalid_grant", &[700_082], 400, NeedsHuman),
-            ("invalid_grant", &[50_173, 50_132, 50_133, 70_000, 70_008], 400, NeedsHuman),
-            ("invalid_grant", &[70_043], 400, NeedsHuman),
-            ("interaction_required", &[50_076, 50_074, 50_078, 50_079, 50_072, 50_158, 700_020], 400, NeedsHuman),
-            ("access_denied", &[53_003, 53_000, 53_001, 53_002, 530_032, 530_035], 400, NeedsHuman),
-            ("consent_required", &[65_001, 650_056, 650_057], 400, NeedsHuman),
-            ("invalid_grant", &[90_094, 90_095], 400, NeedsHuman),
-            ("invalid_grant", &[50_057], 400, NeedsHuman),
-            ("invalid_grant", &[50_034], 400, NeedsHuman),
-            ("invalid_grant", &[50_055], 400, NeedsHuman),
-            ("invalid_grant", &[54_005], 400, NeedsHuman),
-            ("invalid_request", &[90_133, 9_001_023], 400, Misconfigured),
-            ("invalid_grant", &[50_196], 400, Retry),
-            ("invalid_grant", &[90_033, 50_033, 50_087, 90_006, 90_012, 90_024, 90_090, 90_055], 400, Retry),
-        ];
-        for (error, numbers, status, class) in table {
+    fn every_documented_refusal_is_judged_and_says_what_to_do() {
+        for (error, numbers, status, class) in ROWS {
             for number in numbers {
                 let known = judge(error, Some(*number), status);
                 assert_eq!(known.class, class, "AADSTS{number}");
-                assert!(by_number(*number).is_some());
-                let silent = class == Retry && *number != 50_196;
-                assert_eq!(known.hint.is_empty(), silent, "AADSTS{number} says what to do");
+                assert!(by_number(*number).is_some(), "AADSTS{number} is known by its number");
+                assert_eq!(known.hint.is_empty(), class == Retry, "AADSTS{number} says what to do");
             }
         }
+        // Of the last row, the one that is about the tenant's rate.
+        assert_eq!(judge("temporarily_unavailable", Some(90_055), 429).class, Wait);
     }
 
     #[test]
@@ -143,7 +141,7 @@ mod tests {
             ("invalid_resource", 400, Misconfigured),
             ("temporarily_unavailable", 400, Retry),
             ("server_error", 400, Retry),
-            ("", 429, Retry),
+            ("", 429, Wait),
             ("", 502, Retry),
             ("", 404, Misconfigured),
         ];

@@ -1,0 +1,208 @@
+//! Settings in, identities out.
+
+use std::sync::Arc;
+
+use url::Url;
+
+use crate::app::secrets::Reader;
+use crate::auth::store::is_kept_in;
+use crate::auth::{AssertionStyle, Authorizer, ClientAuth, EntraApp, EntraUser, OktaService, SecretStyle};
+use crate::clock::Clock;
+use crate::config::settings::{
+    AppAuth, Assertion, EntraSettings, OktaAuth, OktaSettings, ScopeSettings, SendSecret, Settings, Work,
+};
+use crate::http::Client;
+use crate::secret::Secret;
+
+/// Who signs in, and the token of that one.
+#[derive(Clone)]
+pub(super) struct Identity {
+    is: Is,
+    authorizer: Arc<Authorizer>,
+}
+
+/// All that makes an identity another one.
+#[derive(Clone, PartialEq)]
+struct Is {
+    settings: Who,
+    secrets: Vec<Option<Secret>>,
+}
+
+#[derive(Clone, PartialEq)]
+enum Who {
+    Okta(OktaSettings, Vec<String>),
+    App(EntraSettings),
+    User(EntraSettings, Vec<String>, std::path::PathBuf),
+}
+
+impl Identity {
+    fn new(settings: Who, secrets: Vec<Option<Secret>>, authorizer: Authorizer) -> Self {
+        Self { is: Is { settings, secrets }, authorizer: Arc::new(authorizer) }
+    }
+
+    /// The one that is there already, when it is the same.
+    pub(super) fn or_kept(self, kept: Option<&Self>) -> Self {
+        kept.filter(|kept| kept.is == self.is).cloned().unwrap_or(self)
+    }
+
+    pub(super) fn authorizer(&self) -> Arc<Authorizer> {
+        Arc::clone(&self.authorizer)
+    }
+}
+
+/// The identity towards Okta.
+pub(super) fn okta(
+    okta: &OktaSettings,
+    settings: &Settings,
+    reader: &mut Reader<'_>,
+    http: &Client,
+    clock: &Arc<dyn Clock>,
+) -> Identity {
+    let (http, clock) = (http.clone(), Arc::clone(clock));
+    match &okta.auth {
+        OktaAuth::ApiToken { token } => {
+            let (source, secret) = reader.source("okta.auth.token", token);
+            let who = Who::Okta(okta.clone(), Vec::new());
+            Identity::new(who, vec![secret], Authorizer::okta_token(source, http, clock))
+        }
+        OktaAuth::PrivateKey { client_id, key_id, private_key } => {
+            let (source, secret) = reader.source("okta.auth.private_key", private_key);
+            let scopes = okta_scopes(settings);
+            let who = Who::Okta(okta.clone(), scopes.clone());
+            let (org_url, client_id, key_id) = (okta.org_url.clone(), client_id.clone(), key_id.clone());
+            let service = OktaService { org_url, client_id, key_id, private_key: source, scopes };
+            Identity::new(who, vec![secret], Authorizer::okta_service(service, http, clock))
+        }
+    }
+}
+
+/// What the jobs read: people, and whatever their scopes are made of.
+fn okta_scopes(settings: &Settings) -> Vec<String> {
+    let mut scopes = vec!["okta.users.read".to_owned()];
+    for job in settings.jobs.values() {
+        let Work::Managers(managers) = &job.work else { continue };
+        let scope = match managers.scope {
+            ScopeSettings::Everyone | ScopeSettings::Search(_) => continue,
+            ScopeSettings::Group(_) => "okta.groups.read",
+            ScopeSettings::App(_) => "okta.apps.read",
+        };
+        if !scopes.iter().any(|known| known == scope) {
+            scopes.push(scope.to_owned());
+        }
+    }
+    scopes
+}
+
+/// The application's identity.
+pub(super) fn app(
+    settings: &Settings,
+    reader: &mut Reader<'_>,
+    http: &Client,
+    clock: &Arc<dyn Clock>,
+) -> Option<Identity> {
+    let entra = &settings.entra;
+    let app = entra.app.as_ref()?;
+    let (auth, secrets) = match &app.auth {
+        AppAuth::ClientSecret { secret, send, .. } => {
+            let (source, secret) = reader.source("entra.app.client_secret", secret);
+            let style = match send {
+                SendSecret::Form => SecretStyle::Form,
+                SendSecret::Basic => SecretStyle::Basic,
+            };
+            (ClientAuth::Secret { secret: source, style }, vec![secret])
+        }
+        AppAuth::Certificate { certificate, private_key, assertion } => {
+            let (certificate, text) = reader.source("entra.app.certificate", certificate);
+            let (private_key, key) = reader.source("entra.app.private_key", private_key);
+            let style = match assertion {
+                Assertion::Ps256 => AssertionStyle::Ps256,
+                Assertion::Rs256 => AssertionStyle::Rs256,
+            };
+            (ClientAuth::Certificate { certificate, private_key, style }, vec![text, key])
+        }
+        // Not held against the identity: the platform replaces it all the time.
+        AppAuth::FederatedToken { token_file } => {
+            let (token, _) = reader.passing("entra.app.token_file", token_file);
+            (ClientAuth::Federated { token }, Vec::new())
+        }
+    };
+    let identity = EntraApp {
+        authority_url: entra.authority_url.clone(),
+        tenant: entra.tenant.clone(),
+        client_id: app.client_id.clone(),
+        auth,
+        scope: graph_scope(&entra.graph_url, ".default"),
+    };
+    let who = Who::App(EntraSettings { user: None, ..entra.clone() });
+    Some(Identity::new(who, secrets, Authorizer::entra_app(identity, http.clone(), Arc::clone(clock))))
+}
+
+/// The identity of the person who signed in.
+pub(super) fn user(
+    settings: &Settings,
+    reader: &mut Reader<'_>,
+    http: &Client,
+    clock: &Arc<dyn Clock>,
+) -> Option<Identity> {
+    let entra = &settings.entra;
+    let user = entra.user.as_ref()?;
+    let mut secrets = Vec::new();
+    let auth = user.client_secret.as_ref().map_or(ClientAuth::Public, |place| {
+        let (secret, now) = reader.source("entra.user.client_secret", place);
+        secrets.push(now);
+        ClientAuth::Secret { secret, style: SecretStyle::Form }
+    });
+    let encryption_key = user.encryption_key.as_ref().map(|place| {
+        let (key, now) = reader.source("entra.user.encryption_key", place);
+        secrets.push(now);
+        key
+    });
+    let first_refresh_token = user.refresh_token.as_ref().map(|place| {
+        // Once a rotated one is stored it is a reserve, and may be gone.
+        let is_reserve = is_kept_in(&settings.state_directory);
+        let key = "entra.user.refresh_token";
+        let (token, now) = if is_reserve { reader.reserve(key, place) } else { reader.source(key, place) };
+        secrets.push(now);
+        token
+    });
+    let scopes = user_scopes(settings);
+    let identity = EntraUser {
+        authority_url: entra.authority_url.clone(),
+        tenant: entra.tenant.clone(),
+        client_id: user.client_id.clone(),
+        auth,
+        first_refresh_token,
+        scopes: scopes.clone(),
+        directory: settings.state_directory.clone(),
+        encryption_key,
+    };
+    let who = Who::User(EntraSettings { app: None, ..entra.clone() }, scopes, settings.state_directory.clone());
+    Some(Identity::new(who, secrets, Authorizer::entra_user(identity, http.clone(), Arc::clone(clock))))
+}
+
+/// What a person who signed in is asked to allow: the usual keepalive needs `User.Read`, and licenses their own.
+fn user_scopes(settings: &Settings) -> Vec<String> {
+    let graph = &settings.entra.graph_url;
+    let mut scopes = vec![graph_scope(graph, "User.Read"), "offline_access".to_owned()];
+    let asks_for_licenses = settings.jobs.values().any(|job| match &job.work {
+        Work::Keepalive(keepalive) => {
+            keepalive.requests.iter().any(|path| path.to_lowercase().starts_with("/subscribedskus"))
+        }
+        Work::Managers(_) | Work::Licenses => false,
+    });
+    if asks_for_licenses {
+        scopes.push(graph_scope(graph, "LicenseAssignment.Read.All"));
+    }
+    let extra = settings.entra.user.iter().flat_map(|user| &user.scopes);
+    scopes.extend(extra.map(|scope| if is_complete(scope) { scope.clone() } else { graph_scope(graph, scope) }));
+    scopes
+}
+
+/// Whether a scope is asked for as it stands: with its resource, or one of sign-in's own.
+fn is_complete(scope: &str) -> bool {
+    scope.contains("://") || matches!(scope, "openid" | "profile" | "email" | "offline_access")
+}
+
+fn graph_scope(graph_url: &Url, permission: &str) -> String {
+    format!("{}/{permission}", graph_url.as_str().trim_end_matches('/'))
+}
