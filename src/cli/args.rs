@@ -94,6 +94,11 @@ pub enum Command {
     /// Find every mistake in the configuration and show when each job runs next
     #[command(after_help = "Example:\n  graphkeeper check --config graphkeeper.toml")]
     Check,
+    /// Sign a person in, for the jobs that call as somebody
+    #[command(after_help = "Examples:\n  graphkeeper login\n  graphkeeper login --browser")]
+    Login(Login),
+    /// Forget the person who signed in
+    Logout,
     /// Run a job now, as its schedule would
     #[command(after_help = "Examples:\n  graphkeeper run managers\n  graphkeeper run managers --user ana@example.com")]
     Run(Run),
@@ -147,6 +152,13 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         directory: Option<PathBuf>,
     },
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Login {
+    /// With the browser of this machine, instead of a code for any device
+    #[arg(long)]
+    pub browser: bool,
 }
 
 #[cfg(feature = "sandbox")]

@@ -44,12 +44,12 @@ pub(super) async fn carrier(settings: &Settings) -> Result<Carrier, Failure> {
     Ok(Carrier::Here { beside })
 }
 
-/// Refuses to serve the state of another user.
-pub(super) fn own(state: &Path) -> Result<(), Failure> {
+/// Refuses to let a command put files into the state directory of another user.
+pub(super) fn own(state: &Path, command: &str) -> Result<(), Failure> {
     let Some(owner) = stranger(state) else { return Ok(()) };
     let (me, state) = (peer::user(peer::me()), state.display());
     let message = format!("the state directory {state} belongs to {owner}, and this is {me}");
-    let hint = format!("run the service as its owner: `sudo -u {} graphkeeper daemon`", sudo(&owner));
+    let hint = format!("run it as its owner: `sudo -u {} graphkeeper {command}`", sudo(&owner));
     Err(Failure::new(exit::USAGE, message, Some(hint)))
 }
 

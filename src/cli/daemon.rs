@@ -37,7 +37,7 @@ pub(super) async fn run(global: &Global) -> Result<u8, Failure> {
     if let Some(concern) = volume::concern(&settings.state_directory) {
         warn!("{concern}");
     }
-    carrier::own(&settings.state_directory)?;
+    carrier::own(&settings.state_directory, "daemon")?;
     make_state(&settings)?;
     // Before the history is opened, and perhaps migrated, under a service that lives.
     let _alone = alone(&settings)?;

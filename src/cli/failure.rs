@@ -23,8 +23,13 @@ impl Failure {
         Self { error: anyhow::Error::msg(message), code, hint }
     }
 
+    /// The same failure with a remedy.
+    #[must_use]
+    pub(super) fn with_hint(self, hint: Option<String>) -> Self {
+        Self { hint, ..self }
+    }
+
     /// The same failure under another exit code.
-    #[cfg(feature = "sandbox")]
     #[must_use]
     pub(super) fn with_code(self, code: u8) -> Self {
         Self { code, ..self }

@@ -14,6 +14,7 @@ mod explain;
 mod failure;
 mod history;
 mod jobs;
+mod login;
 mod packaging;
 mod page;
 mod pause;
@@ -105,6 +106,8 @@ fn dispatch(arguments: &Arguments) -> Result<u8, Failure> {
         Command::Sandbox(args) => wait(sandbox::run(global, args)),
         Command::Daemon => wait(daemon::run(global)),
         Command::Check => Ok(check::run(global, &config::environment(), SystemClock.now())?),
+        Command::Login(args) => wait(login::login(global, args)),
+        Command::Logout => wait(login::logout(global)),
         Command::Run(args) => wait(work::run(global, args)),
         Command::Plan(args) => wait(work::plan(global, args)),
         Command::Approve(args) => wait(work::approve(global, args)),

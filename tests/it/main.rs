@@ -24,6 +24,7 @@ mod rules;
 mod schedules;
 mod secrets;
 mod shapes;
+mod signin;
 mod storage;
 mod throttling;
 mod undo;

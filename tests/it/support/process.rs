@@ -128,6 +128,11 @@ impl Process {
         self.stderr.so_far().matches(text).count()
     }
 
+    /// Standard error so far.
+    pub(crate) fn all_said(&self) -> String {
+        self.stderr.so_far()
+    }
+
     /// Waits for the first line on standard output.
     pub(crate) async fn first_line(&mut self) -> String {
         let what = format!("`{}` prints a line", self.command);

@@ -1,0 +1,422 @@
+//! Every way to sign in, with the real program against tenants that check as strictly as the vendors do; and every
+//! documented refusal, judged by exit code and message.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use graphkeeper::sandbox::faults::{Fault, Order, When};
+use graphkeeper::sandbox::model::habits::Person;
+use graphkeeper::sandbox::model::okta::Role;
+use graphkeeper::sandbox::server::Service;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::support::process::Output;
+use crate::support::{Org, within};
+
+const TOKEN: &str = "/oauth2/v1/token";
+
+impl Org {
+    /// Puts other lines in the place of those of the configuration that begin so.
+    fn reword(&self, lines: &[(&str, &str)]) {
+        let mut text = fs::read_to_string(self.config()).unwrap();
+        for (start, new) in lines {
+            let old = text.lines().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("no line {start}"));
+            text = text.replacen(&old.to_owned(), new, 1);
+        }
+        fs::write(self.config(), text).unwrap();
+    }
+
+    /// A secret in a file beside the others.
+    fn keep_secret(&self, name: &str, content: &str) -> String {
+        let path = self.home().join("secrets").join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        path.display().to_string()
+    }
+
+    /// Signs in to Okta with a key in the place of the token.
+    fn with_okta_key(&self, key_id: &str, key: &str) {
+        let (path, client) = (self.keep_secret("okta-key", key), &self.credentials().okta_client_id);
+        let auth = format!("client_id = \"{client}\"\nkey_id = \"{key_id}\"\nprivate_key = {{ file = \"{path}\" }}");
+        self.reword(&[("method = \"api-token\"", "method = \"private-key\""), ("token = ", &auth)]);
+    }
+
+    fn with_okta_service(&self) {
+        let credentials = self.credentials().clone();
+        self.with_okta_key(&credentials.okta_key_id, &credentials.okta_private_key);
+    }
+
+    /// Signs the application in otherwise.
+    fn with_app(&self, auth: &str) {
+        self.reword(&[("method = \"client-secret\"", ""), ("client_secret = ", auth)]);
+    }
+
+    /// How often a path of a service was asked for.
+    fn asked(&self, service: Service, path: &str) -> usize {
+        self.journal().rows(|row| row.service == service && row.path.ends_with(path)).len()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_app_reads_okta_with_either_kind_of_key_bound_or_not() {
+    for (elliptic, dpop) in [(false, true), (true, true), (true, false)] {
+        let org = Org::team(["ana"]).await;
+        org.moves("ana", "chief");
+        org.world().write().okta.services[0].dpop = dpop;
+        let credentials = org.credentials().clone();
+        if elliptic {
+            org.with_okta_key(&credentials.okta_ec_key_id, &credentials.okta_ec_private_key);
+        } else {
+            org.with_okta_key(&credentials.okta_key_id, &credentials.okta_private_key);
+        }
+        org.reconcile().await.exits(0);
+        assert_eq!((org.writes(), org.managed_by("chief")), (1, 1));
+        // Bound tokens need the nonce first.
+        assert_eq!(org.asked(Service::Okta, TOKEN), if dpop { 2 } else { 1 });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_as_jwk_signs_in_as_well() {
+    let org = Org::team(["ana"]).await;
+    let jwk = include_str!("../../src/auth/testing/rsa.jwk.json");
+    let public = graphkeeper::sandbox::jwt::PublicKey::from_jwk(&public_half(jwk)).unwrap();
+    org.world().write().okta.services[0].keys.push(("mine".to_owned(), public));
+    org.with_okta_key("mine", jwk);
+    org.reconcile().await.exits(0);
+}
+
+fn public_half(jwk: &str) -> serde_json::Value {
+    let jwk: serde_json::Value = serde_json::from_str(jwk).unwrap();
+    serde_json::json!({"kty": jwk["kty"], "n": jwk["n"], "e": jwk["e"]})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_without_an_admin_role_sees_nobody_and_nothing_is_planned() {
+    let org = Org::team(["ana"]).await;
+    org.moves("ana", "chief");
+    org.with_okta_service();
+    org.world().write().okta.services[0].role = Role::Nothing;
+    let run = org.reconcile().await.exits(4);
+    assert_eq!((run.outcome().as_str(), org.writes()), ("source_incomplete", 0));
+    assert!(run.hint().contains("admin role"), "{}", run.hint());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_signs_in_by_every_method() {
+    let org = Org::empty().await;
+    let (certificate, key) = (org.credentials().certificate.clone(), org.credentials().private_key.clone());
+    let both = org.keep_secret("both.pem", &format!("{key}{certificate}"));
+    let certificate = org.keep_secret("certificate.pem", &certificate);
+    let key = org.keep_secret("key.pem", &key);
+    let token = org.keep_secret("platform-token", &org.workload_token(600));
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o644)).unwrap();
+    let secret = org.home().join("secrets/entra-secret").display().to_string();
+    let original = fs::read_to_string(org.config()).unwrap();
+    for auth in [
+        format!("client_secret = {{ file = \"{secret}\" }}\nsend = \"basic\""),
+        format!(
+            "method = \"certificate\"\ncertificate = {{ file = \"{certificate}\" }}\nprivate_key = {{ file = \"{key}\" }}"
+        ),
+        format!(
+            "method = \"certificate\"\nassertion = \"rs256\"\ncertificate = {{ file = \"{both}\" }}\nprivate_key = {{ file = \"{both}\" }}"
+        ),
+        format!("method = \"federated-token\"\ntoken_file = \"{token}\""),
+    ] {
+        fs::write(org.config(), &original).unwrap();
+        org.with_app(&auth);
+        org.shows(&["check"]).await.exits(0);
+        let run = org.run(&["run", "licenses"]).await;
+        assert_eq!(run.code, Some(0), "{auth}\n{}", run.all());
+    }
+    assert_eq!(org.asked(Service::Login, "/token"), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_missing_stops_only_the_jobs_that_need_it() {
+    let org = Org::empty().await;
+    fs::remove_file(org.home().join("secrets/okta-token")).unwrap();
+    org.run(&["run", "licenses"]).await.exits(0);
+    let run = org.shows(&["run", "managers"]).await.exits(2);
+    assert!(run.stderr.contains("okta.auth.token cannot be read"), "{}", run.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_key_is_found_by_check() {
+    let org = Org::empty().await;
+    org.with_okta_key("k", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
+    let check = org.shows(&["check"]).await.exits(2);
+    assert!(check.stdout.contains("okta.auth.private_key: cannot be used: it is encrypted"), "{}", check.stdout);
+}
+
+/// Nobody is signed in, and no token is configured.
+async fn nobody() -> Org {
+    let org = Org::empty().await;
+    org.reword(&[("refresh_token = ", "")]);
+    org
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_signs_in_by_a_code_and_out_again() {
+    let org = nobody().await;
+    org.run(&["run", "keepalive"]).await.exits(5);
+    org.world().write().entra.habits.person = Person::AgreesAfter(1);
+    org.world().write().entra.habits.device_interval = 1;
+    let login = org.run(&["login"]).await.exits(0);
+    assert_eq!(login.json()["signed_in"], true);
+    assert!(login.stderr.contains("/devicelogin") && login.stderr.contains("enter the code"), "{}", login.stderr);
+    let stored = org.state().join("entra-user.json");
+    assert_eq!(fs::metadata(&stored).unwrap().permissions().mode() & 0o777, 0o600);
+    org.run(&["run", "keepalive"]).await.exits(0);
+    let logout = org.run(&["logout"]).await.exits(0);
+    assert_eq!(logout.json()["signed_out"], true);
+    assert!(!stored.exists());
+    let run = org.run(&["run", "keepalive"]).await.exits(5);
+    assert!(run.hint().contains("graphkeeper login"), "{}", run.hint());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_who_types_the_code_at_the_page_is_signed_in() {
+    let org = nobody().await;
+    org.world().write().entra.habits.device_interval = 1;
+    let mut login = org.spawn(&["login", "--json"]);
+    login.says("enter the code").await;
+    login.says("The code is good").await;
+    let said = login.all_said();
+    let code = said.lines().rfind(|line| line.starts_with("    ")).unwrap().trim();
+    let port = org.login_url().rsplit(':').next().unwrap().to_owned();
+    let body = format!("user_code={code}&answer=yes");
+    let request = format!(
+        "POST /devicelogin HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = within("the page answers", knock(&port, &request)).await;
+    assert!(answer.contains("You may close this window"), "{answer}");
+    login.finish().await.exits(0);
+    org.run(&["run", "keepalive"]).await.exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_that_is_declined_or_outlived_keeps_nothing() {
+    let org = nobody().await;
+    org.world().write().entra.habits.device_interval = 1;
+    org.world().write().entra.habits.person = Person::Declines;
+    let login = org.shows(&["login"]).await.exits(5);
+    assert!(login.stderr.contains("declined"), "{}", login.stderr);
+    org.world().write().entra.habits.person = Person::Comes;
+    org.world().write().entra.habits.device_life = std::time::Duration::from_secs(2);
+    let login = org.shows(&["login"]).await.exits(5);
+    assert!(login.stderr.contains("nobody signed in while the code was good"), "{}", login.stderr);
+    assert!(!org.state().join("entra-user.json").exists());
+}
+
+/// Sends a request to a port of this machine and reads the answer to its end.
+async fn knock(port: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+/// Asks as a browser would; follows nothing.
+async fn get(address: &str) -> String {
+    let rest = address.strip_prefix("http://").unwrap();
+    let (host, target) = rest.split_once('/').unwrap();
+    let port = host.rsplit(':').next().unwrap();
+    let request = format!("GET /{target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    within("the server answers", knock(port, &request)).await
+}
+
+/// What a browser does that `login --browser` sends on its way. Answers how the program ended.
+async fn by_browser(org: &Org) -> Output {
+    let mut login = org.spawn(&["login", "--browser", "--json"]);
+    login.says("/authorize?").await;
+    let said = login.all_said();
+    let address = said.lines().find(|line| line.contains("/authorize?")).unwrap().trim().to_owned();
+    let redirected = get(&address).await;
+    let back = redirected.lines().find_map(|line| line.strip_prefix("location: ")).unwrap().trim().to_owned();
+    // A browser asks for `/` where no path is named.
+    let back = back.replacen('?', "/?", 1);
+    let stranger = get(&back.replace("state=", "state=x")).await;
+    assert!(stranger.starts_with("HTTP/1.1 404"), "only the answer to its own question counts: {stranger}");
+    let page = get(&back).await;
+    assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+    login.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_signs_in_by_the_browser_or_declines_there() {
+    let org = nobody().await;
+    by_browser(&org).await.exits(0);
+    org.run(&["run", "keepalive"]).await.exits(0);
+    org.run(&["logout"]).await.exits(0);
+    org.world().write().entra.habits.person = Person::Declines;
+    let declined = by_browser(&org).await.exits(5);
+    assert!(declined.stderr.contains("AADSTS65004"), "{}", declined.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stored_refresh_token_is_encrypted_where_a_key_is_given() {
+    let org = Org::empty().await;
+    let key = org.keep_secret("seal", &"k".repeat(32));
+    org.configure(&format!(
+        "[entra.user]\nencryption_key = {{ file = \"{key}\" }}\n[jobs.keepalive]\nmin_interval = \"0 seconds\""
+    ));
+    org.run(&["run", "keepalive"]).await.exits(0);
+    let text = fs::read_to_string(org.state().join("entra-user.json")).unwrap();
+    assert!(text.contains("\"version\": 2") && !text.contains("\"1."), "{text}");
+    org.run(&["run", "keepalive"]).await.exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claims_challenge_is_answered_with_the_next_token() {
+    let org = Org::empty().await;
+    org.world().write().entra.habits.claims_wanted = Some(r#"{"access_token":{"nbf":{"essential":true}}}"#);
+    org.run(&["run", "licenses"]).await.exits(0);
+    assert_eq!(org.asked(Service::Login, "/token"), 2);
+}
+
+/// How a run of a job that needs a sign-in ends.
+async fn refused(org: &Org, job: &str, service: Service, code: &str) -> Output {
+    let path = if service == Service::Okta { TOKEN } else { "/*/oauth2/v2.0/token" };
+    let fault = Fault::RefuseSignIn { code: code.to_owned(), error: None };
+    org.faults().clear();
+    org.faults().order(Order::new(service, path, fault).when(When::Always));
+    org.run(&["run", job]).await
+}
+
+/// Every number of Entra's table of refusals, with the exit code that follows: 5 for a person, 1 for the rest.
+const ENTRA: [(&[u32], i32); 23] = [
+    (&[7_000_215, 70_002], 1),
+    (&[7_000_222], 1),
+    (&[700_027], 1),
+    (&[700_024, 500_133], 1),
+    (&[7_000_218], 1),
+    (&[700_025], 1),
+    (&[700_016], 1),
+    (&[7_000_112, 70_001], 1),
+    (&[90_002, 900_023], 1),
+    (&[90_038], 1),
+    (&[70_011, 700_022], 1),
+    (&[500_011, 650_052], 1),
+    (&[700_082], 5),
+    (&[50_173, 50_132, 50_133, 70_000, 70_008], 5),
+    (&[70_043], 5),
+    (&[50_076, 50_074, 50_078, 50_079, 50_072, 50_158, 700_020], 5),
+    (&[53_003, 53_000, 53_001, 53_002, 530_032, 530_033, 530_034, 530_035], 5),
+    (&[65_001, 650_056, 650_057], 5),
+    (&[90_094, 90_095], 5),
+    (&[50_057, 50_034, 50_055], 5),
+    (&[54_005], 5),
+    (&[90_133, 9_001_023], 1),
+    (&[50_196], 1),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_refusal_of_entra_is_served_and_ends_a_run_as_documented() {
+    let org = Org::empty().await;
+    org.configure("[jobs.keepalive]\nmin_interval = \"0 seconds\"");
+    for (numbers, code) in ENTRA {
+        for number in numbers {
+            let run = refused(&org, "keepalive", Service::Login, &number.to_string()).await;
+            assert_eq!(run.code, Some(code), "AADSTS{number}\n{}", run.all());
+            assert_eq!(run.reason(), format!("AADSTS{number}"));
+            assert!(run.message().contains(&format!("AADSTS{number}")) && !run.hint().is_empty(), "{}", run.all());
+            assert!(run.message().contains("trace id"), "{}", run.message());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transient_refusal_of_entra_is_no_reason_to_wake_anybody() {
+    let org = Org::empty().await;
+    // Those that come with a status that is tried again cost patience, and are tried elsewhere.
+    for number in ["50033", "50087", "90012", "90024", "90090"] {
+        let run = refused(&org, "licenses", Service::Login, number).await.exits(1);
+        assert_eq!((run.outcome().as_str(), run.reason()), ("failed", format!("AADSTS{number}")));
+    }
+    org.faults().clear();
+    org.run(&["run", "licenses"]).await.exits(0);
+}
+
+/// Every sentence of Okta's tables that a token endpoint says, with the exit code that follows.
+const OKTA: [(&str, i32); 24] = [
+    ("No client credentials found.", 1),
+    ("Invalid value for 'client_id' parameter.", 1),
+    ("The issuer claim for client_assertion is not a valid client_id.", 1),
+    ("The subject claim for client_assertion is not a valid client_id.", 1),
+    ("The audience claim for client_assertion must be the endpoint invoked for the request.", 1),
+    ("The client_assertion must contain the 'exp' claim as seconds since epoch.", 1),
+    ("The client_assertion token is expired.", 1),
+    ("The client_assertion token has an expiration too far into the future.", 1),
+    ("The client_assertion token must be issued before the current time.", 1),
+    ("The client_assertion token has already been used.", 1),
+    ("The client_assertion signature is invalid.", 1),
+    ("The parsing of the client_assertion failed.", 1),
+    ("The client_assertion JWT kid is invalid.", 1),
+    ("The client_assertion signature algorithm is invalid.", 1),
+    ("The client does not have a JWKSet configured, but the client_assertion requires one.", 1),
+    (
+        "Client Credentials requests to the Org Authorization Server must use the private_key_jwt token_endpoint_auth_method.",
+        1,
+    ),
+    (
+        "Only clients with 'application_type' of 'service' may use the client_credentials 'grant_type' with the Org Authorization Server.",
+        1,
+    ),
+    ("The client_assertion_type is invalid.", 1),
+    ("The token request must specify a 'grant_type'.", 1),
+    ("No scopes were requested.", 1),
+    ("Cannot request 'openid' scopes using client credentials.", 1),
+    ("You are not allowed any of the requested scopes.", 5),
+    ("The client is not authorized to use the provided grant type.", 1),
+    ("The request is made from outside the client's permitted network zones.", 5),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_refusal_of_okta_is_served_and_ends_a_run_as_documented() {
+    let org = Org::team(["ana"]).await;
+    org.with_okta_service();
+    let proofs = [
+        "Authorization server requires nonce in DPoP proof.",
+        "The DPoP proof JWT header is missing.",
+        "'htu' claim in the DPoP proof JWT is invalid.",
+        "The DPoP proof JWT is issued in the future.",
+        "The DPoP proof JWT has already been used.",
+    ];
+    for (text, code) in OKTA.into_iter().chain(proofs.map(|text| (text, 1))) {
+        let run = refused(&org, "managers", Service::Okta, text).await;
+        assert_eq!(run.code, Some(code), "{text}\n{}", run.all());
+        assert!(run.message().contains(text) && !run.hint().is_empty(), "{text}\n{}", run.all());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_okta_says_against_a_token_at_its_api_is_read_from_the_header() {
+    let org = Org::team(["ana"]).await;
+    org.with_okta_service();
+    for (text, code, word) in [
+        ("The access token provided does not contain the required scopes.", 5, "insufficient_scope"),
+        ("The access token has been revoked.", 5, "invalid_token"),
+        ("'ath' claim in the DPoP proof does not match the presented access_token.", 1, "invalid_dpop_proof"),
+    ] {
+        let fault = Fault::RefuseSignIn { code: text.to_owned(), error: None };
+        org.faults().clear();
+        org.faults().order(Order::new(Service::Okta, "/api/v1/users", fault));
+        let run = org.reconcile().await.exits(code);
+        assert_eq!(run.reason(), word);
+        assert!(run.message().contains(text), "{}", run.message());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_credential_costs_two_token_calls_a_run_at_most() {
+    let org = Org::team(["ana"]).await;
+    refused(&org, "managers", Service::Login, "7000222").await.exits(1);
+    assert!(org.asked(Service::Login, "/token") <= 2, "{}", org.asked(Service::Login, "/token"));
+    let before = org.asked(Service::Login, "/token");
+    refused(&org, "keepalive", Service::Login, "700082").await.exits(5);
+    assert!(org.asked(Service::Login, "/token") - before <= 2);
+}
