@@ -235,8 +235,7 @@ pub fn sign_in_identity(
     env: &[(String, String)],
     clock: &Arc<dyn Clock>,
 ) -> Result<Arc<Authorizer>, AppError> {
-    let state = &settings.state_directory;
-    make_private(state).map_err(|source| AppError::State { path: state.clone(), source })?;
+    make_state(settings)?;
     clients::person(settings, env, clock).ok_or(AppError::Lacks("entra.user"))
 }
 
