@@ -11,7 +11,7 @@ use crate::cli::args::OutputFormat;
 use crate::cli::render::{self, Cell, Table};
 #[cfg(feature = "sandbox")]
 use crate::domain::run::Outcome;
-use crate::jobs::keepalive::Reply;
+use crate::jobs::answers::Reply;
 use crate::jobs::report::{ChangeLine, Details, LicensesDetails, ManagersDetails, Report};
 use crate::reconcile::meaning::meaning;
 

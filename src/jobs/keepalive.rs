@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::domain::run::Outcome;
 use crate::graph::{GraphClient, GraphError, Identity, RawAnswer};
 use crate::history::calls::Verdict as CallVerdict;
-use crate::jobs::error::{JobError, chain};
+use crate::jobs::answers::{CALL_IN_HAND, Reply, kept, refusal, wrong};
+use crate::jobs::error::JobError;
 use crate::jobs::report::{Details, Finish};
 use crate::jobs::runner::Context;
 
@@ -26,28 +26,6 @@ pub struct Keepalive {
     /// Whether answers are kept with the call.
     pub save_bodies: bool,
 }
-
-/// What one request was answered.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Reply {
-    pub path: String,
-    pub status: Option<u16>,
-    pub latency_ms: u64,
-    pub request_id: Option<String>,
-    #[serde(skip)]
-    pub client_request_id: Option<String>,
-    pub verdict: CallVerdict,
-    /// What was wrong with it.
-    pub problem: Option<String>,
-    #[serde(skip)]
-    pub body: Option<String>,
-}
-
-/// Bytes of an answer that are kept, where answers are kept.
-const KEPT_BODY: usize = 16 * 1024;
-
-/// How long a run that is stopped waits for a sign-in that is under way.
-const CALL_IN_HAND: Duration = Duration::from_secs(5);
 
 /// Makes every request, whatever became of the one before. A sign-in that needs a person ends the run at once.
 pub(super) async fn run(job: &Keepalive, context: &Context) -> Result<Finish, JobError> {
@@ -72,7 +50,7 @@ pub(super) async fn run(job: &Keepalive, context: &Context) -> Result<Finish, Jo
             Err(error @ (GraphError::Auth(_) | GraphError::NoIdentity(_))) => {
                 return Ok(Finish::from_error(&JobError::Graph(error), Details::Keepalive(replies)));
             }
-            Err(error) => replies.push(unanswered(path, &error)),
+            Err(error) => replies.push(Reply::unanswered(path, &error)),
         }
     }
     Ok(finish(replies))
@@ -127,31 +105,9 @@ fn finish(replies: Vec<Reply>) -> Finish {
     Finish { outcome, reason, message, hint, unresolved: None, details: Details::Keepalive(replies) }
 }
 
-fn unanswered(path: &str, error: &GraphError) -> Reply {
-    Reply {
-        path: path.to_owned(),
-        status: None,
-        latency_ms: 0,
-        request_id: None,
-        client_request_id: None,
-        verdict: CallVerdict::Failed,
-        problem: Some(chain(error)),
-        body: None,
-    }
-}
-
 fn reply(path: &str, answer: &RawAnswer, keep: bool) -> Reply {
     let (verdict, problem) = judge(path, answer);
-    Reply {
-        path: path.to_owned(),
-        status: Some(answer.status),
-        latency_ms: u64::try_from(answer.latency.as_millis()).unwrap_or(u64::MAX),
-        request_id: answer.request_id.clone(),
-        client_request_id: answer.client_request_id.clone(),
-        verdict,
-        problem,
-        body: if keep { kept(&answer.body) } else { None },
-    }
+    Reply::answered(path, answer, verdict, problem).keeping(if keep { kept(&answer.body) } else { None })
 }
 
 /// Success is 2xx of the expected shape: a list has `value`, a thing has `id`. A proxy's page with status 200 is neither.
@@ -169,53 +125,6 @@ fn judge(path: &str, answer: &RawAnswer) -> (CallVerdict, Option<String>) {
         }
         Ok(_) => wrong("JSON without `value` or `id`"),
         Err(_) => wrong("no JSON"),
-    }
-}
-
-fn wrong(what: &str) -> (CallVerdict, Option<String>) {
-    (CallVerdict::WrongShape, Some(format!("answered with {what}")))
-}
-
-/// An answer as it is kept: JSON alone, without what names or reaches a person, and not too long.
-fn kept(body: &[u8]) -> Option<String> {
-    let mut value: Value = serde_json::from_slice(body).ok()?;
-    redact(&mut value);
-    let text = value.to_string();
-    (text.len() <= KEPT_BODY).then_some(text)
-}
-
-/// Words in a key whose value is about a person, and words that are not although they look so.
-const PERSONAL: [&str; 8] = ["name", "mail", "phone", "address", "location", "token", "secret", "password"];
-const HARMLESS: [&str; 3] = ["skupartnumber", "serviceplanname", "accountname"];
-
-fn redact(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            for (key, value) in fields {
-                let key = key.to_lowercase();
-                let personal = PERSONAL.iter().any(|word| key.contains(word)) && !HARMLESS.contains(&key.as_str());
-                match value {
-                    Value::Null | Value::Object(_) => redact(value),
-                    _ if personal => *value = Value::from("(redacted)"),
-                    _ => redact(value),
-                }
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(redact),
-        Value::String(text) if text.contains('@') && !text.starts_with("http") => "(redacted)".clone_into(text),
-        _ => {}
-    }
-}
-
-/// Status and vendor's code of a refusal.
-fn refusal(answer: &RawAnswer) -> String {
-    let code = serde_json::from_slice::<Value>(&answer.body)
-        .ok()
-        .and_then(|body| body.pointer("/error/code").and_then(Value::as_str).map(str::to_owned));
-    let id = answer.request_id.as_deref().map(|id| format!(", request-id {id}")).unwrap_or_default();
-    match code {
-        Some(code) => format!("{} {code}{id}", answer.status),
-        None => format!("{}{id}", answer.status),
     }
 }
 
@@ -255,17 +164,5 @@ mod tests {
         }
         let (_, problem) = judge("/me", &answer(403, r#"{"error":{"code":"Authorization_RequestDenied"}}"#));
         assert_eq!(problem.unwrap(), "403 Authorization_RequestDenied, request-id r-1");
-    }
-
-    #[test]
-    fn a_kept_answer_names_nobody() {
-        let body = r#"{"id":"7","displayName":"Ana","mail":"ana@x.example","businessPhones":["+1"],
-                       "aboutMe":"write to ana@x.example","skuPartNumber":"E5","manager":{"userPrincipalName":"bo@x"}}"#;
-        let kept = kept(body.as_bytes()).unwrap();
-        for private in ["Ana", "ana@", "+1", "bo@"] {
-            assert!(!kept.contains(private), "{private} in {kept}");
-        }
-        assert!(kept.contains("\"skuPartNumber\":\"E5\"") && kept.contains("\"id\":\"7\""), "{kept}");
-        assert_eq!(super::kept(b"<html>"), None);
     }
 }

@@ -3,6 +3,7 @@
 //! Brings Okta, Graph and the history together around the pure thinking of `reconcile`. Knows nothing of files, flags and
 //! schedules.
 
+pub mod answers;
 pub mod error;
 pub mod keepalive;
 pub mod licenses;

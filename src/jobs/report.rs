@@ -13,8 +13,8 @@ use crate::domain::run::{JobKind, Outcome, PlanId, RunId, Trigger};
 use crate::history::calls::{CallRow, Verdict as CallVerdict};
 use crate::history::error::HistoryError;
 use crate::http::calls::Call;
+use crate::jobs::answers::Reply;
 use crate::jobs::error::{JobError, chain};
-use crate::jobs::keepalive::Reply;
 
 /// A whole run, as it is printed; read back, it prints the same.
 #[derive(Debug, Serialize, Deserialize)]

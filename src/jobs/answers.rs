@@ -1,0 +1,134 @@
+//! Answers of single calls: how they are told, how they are kept.
+//!
+//! For jobs whose calls are their result. What a good answer looks like is each job's own affair.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::graph::{GraphError, RawAnswer};
+use crate::history::calls::Verdict as CallVerdict;
+use crate::jobs::error::chain;
+
+/// What one request was answered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Reply {
+    pub path: String,
+    pub status: Option<u16>,
+    pub latency_ms: u64,
+    pub request_id: Option<String>,
+    #[serde(skip)]
+    pub client_request_id: Option<String>,
+    pub verdict: CallVerdict,
+    /// What was wrong with it.
+    pub problem: Option<String>,
+    #[serde(skip)]
+    pub body: Option<String>,
+}
+
+impl Reply {
+    /// An answer that was judged. Its body is not kept.
+    pub(super) fn answered(path: &str, answer: &RawAnswer, verdict: CallVerdict, problem: Option<String>) -> Self {
+        Self {
+            path: path.to_owned(),
+            status: Some(answer.status),
+            latency_ms: u64::try_from(answer.latency.as_millis()).unwrap_or(u64::MAX),
+            request_id: answer.request_id.clone(),
+            client_request_id: answer.client_request_id.clone(),
+            verdict,
+            problem,
+            body: None,
+        }
+    }
+
+    /// No usable answer came.
+    pub(super) fn unanswered(path: &str, error: &GraphError) -> Self {
+        Self {
+            path: path.to_owned(),
+            status: None,
+            latency_ms: 0,
+            request_id: None,
+            client_request_id: None,
+            verdict: CallVerdict::Failed,
+            problem: Some(chain(error)),
+            body: None,
+        }
+    }
+
+    /// The same with a body, as [`kept`] makes it.
+    pub(super) fn keeping(self, body: Option<String>) -> Self {
+        Self { body, ..self }
+    }
+}
+
+/// Bytes of an answer that are kept, where answers are kept.
+const KEPT_BODY: usize = 16 * 1024;
+
+/// How long a run that is stopped waits for a sign-in that is under way.
+pub(super) const CALL_IN_HAND: Duration = Duration::from_secs(5);
+
+/// Answered 2xx, and not with what was asked for.
+pub(super) fn wrong(what: &str) -> (CallVerdict, Option<String>) {
+    (CallVerdict::WrongShape, Some(format!("answered with {what}")))
+}
+
+/// An answer as it is kept: JSON alone, without what names or reaches a person, and not too long.
+pub(super) fn kept(body: &[u8]) -> Option<String> {
+    let mut value: Value = serde_json::from_slice(body).ok()?;
+    redact(&mut value);
+    let text = value.to_string();
+    (text.len() <= KEPT_BODY).then_some(text)
+}
+
+/// Words in a key whose value is about a person, and words that are not although they look so.
+const PERSONAL: [&str; 8] = ["name", "mail", "phone", "address", "location", "token", "secret", "password"];
+const HARMLESS: [&str; 3] = ["skupartnumber", "serviceplanname", "accountname"];
+
+fn redact(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                let key = key.to_lowercase();
+                let personal = PERSONAL.iter().any(|word| key.contains(word)) && !HARMLESS.contains(&key.as_str());
+                match value {
+                    Value::Null | Value::Object(_) => redact(value),
+                    _ if personal => *value = Value::from("(redacted)"),
+                    _ => redact(value),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(redact),
+        Value::String(text) if text.contains('@') && !text.starts_with("http") => "(redacted)".clone_into(text),
+        _ => {}
+    }
+}
+
+/// Status and vendor's code of a refusal.
+pub(super) fn refusal(answer: &RawAnswer) -> String {
+    let code = serde_json::from_slice::<Value>(&answer.body)
+        .ok()
+        .and_then(|body| body.pointer("/error/code").and_then(Value::as_str).map(str::to_owned));
+    let id = answer.request_id.as_deref().map(|id| format!(", request-id {id}")).unwrap_or_default();
+    match code {
+        Some(code) => format!("{} {code}{id}", answer.status),
+        None => format!("{}{id}", answer.status),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_answer_names_nobody() {
+        let body = r#"{"id":"7","displayName":"Ana","mail":"ana@x.example","businessPhones":["+1"],
+                       "aboutMe":"write to ana@x.example","skuPartNumber":"E5","manager":{"userPrincipalName":"bo@x"}}"#;
+        let kept = kept(body.as_bytes()).unwrap();
+        for private in ["Ana", "ana@", "+1", "bo@"] {
+            assert!(!kept.contains(private), "{private} in {kept}");
+        }
+        assert!(kept.contains("\"skuPartNumber\":\"E5\"") && kept.contains("\"id\":\"7\""), "{kept}");
+        assert_eq!(super::kept(b"<html>"), None);
+    }
+}
