@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use sqlx::Connection as _;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -135,6 +136,19 @@ fn options(path: &Path, patience: Duration) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(path).busy_timeout(patience).foreign_keys(true).pragma("trusted_schema", "0")
 }
 
+/// One connection, made anew when it believes to be in a transaction that is over.
+///
+/// On a full disk SQLite rolls back by itself. The library's own rollback then fails, it counts the transaction as open for
+/// ever, and begins no other on that connection.
+fn writer_pool() -> SqlitePoolOptions {
+    SqlitePoolOptions::new().max_connections(1).after_release(|connection, _| {
+        Box::pin(async move {
+            connection.ping().await?; // a rollback that was begun before is over then
+            Ok(!connection.is_in_transaction())
+        })
+    })
+}
+
 fn reader_pool() -> SqlitePoolOptions {
     SqlitePoolOptions::new().min_connections(0).max_connections(READERS)
 }
@@ -152,7 +166,7 @@ async fn open_files(path: &Path, now: Timestamp, patience: Duration) -> Result<H
     first.close().await;
     migrated?;
     let writing = writing.optimize_on_close(true, Some(ANALYSIS_LIMIT));
-    let writer = SqlitePoolOptions::new().max_connections(1).connect_with(writing).await?;
+    let writer = writer_pool().connect_with(writing).await?;
     let reader = reader_pool().connect_lazy_with(options(path, patience).read_only(true));
     let file = FileId::of(path).map_err(|source| HistoryError::Unreadable { source: sqlx::Error::Io(source) })?;
     Ok(History { path: path.to_owned(), writer: Some(writer), reader, file: Some(file), owed: Owed::default() })
@@ -502,6 +516,20 @@ mod tests {
         sqlx::query("insert into meta (key, value) values ('held', '1')").execute(&mut *holder).await.unwrap();
         holder.commit().await.unwrap();
         history.open_run(&a_run("aaaa1111", Trigger::Manual, 0)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_sqlite_itself_took_back_ends_no_other() {
+        let place = Place::new().await;
+        for round in 0..3 {
+            let mut write = place.history.begin().await.unwrap();
+            // What SQLite does by itself when the disk is full.
+            sqlx::query("rollback").execute(&mut *write).await.unwrap();
+            if round == 1 {
+                assert!(write.commit().await.is_err(), "nothing was stored, and that is said");
+            }
+        }
+        past_run(&place.history, "aaaa1111", Trigger::Manual, 0).await;
     }
 
     #[tokio::test]
