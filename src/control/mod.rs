@@ -11,6 +11,7 @@
 //! | `POST /v1/release`, `/v1/accept-source`, `/v1/pause`, `/v1/resume` | what was done |
 //! | `GET /v1/about` | the service: [`wire::About`] |
 
+mod asked;
 pub mod carry;
 pub mod client;
 mod patience;

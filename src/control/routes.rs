@@ -2,36 +2,29 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
-use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::app::{self, App};
+use crate::control::asked::{Answered, Asked, Peer, wrong};
 use crate::control::carry::{self, Work};
 use crate::control::patience::Patience;
-use crate::control::refusal::{Refusal, Told};
+use crate::control::refusal::Refusal;
+use crate::control::stream;
 use crate::control::turns::Turns;
 use crate::control::wire::{
     self, About, AcceptRequest, JobRequest, PROTOCOL, PROTOCOL_HEADER, Refused, ReleaseRequest, RunRequest, VERSION,
     VERSION_HEADER, path,
 };
-use crate::control::{peer, stream};
 use crate::daemon::Desk;
 use crate::domain::run::RunId;
-
-/// What a request's body may take, in bytes: a few thousand names.
-const BODY: usize = 256 * 1024;
-/// How long the machine's directories may take to name a user.
-const NAMING: Duration = Duration::from_secs(2);
 
 /// What the service lends to those who ask: itself as it is configured now, and its desk.
 #[derive(Clone)]
@@ -55,7 +48,7 @@ impl Counter {
         Self { app: Arc::new(app), desk, stops: Stops::default(), turns: Turns::default() }
     }
 
-    fn app(&self) -> Arc<App> {
+    pub(super) fn app(&self) -> Arc<App> {
         (self.app)()
     }
 }
@@ -78,23 +71,6 @@ impl Stops {
     }
 }
 
-/// Who asks, by the kernel's word.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Peer {
-    pub(super) uid: u32,
-}
-
-impl Peer {
-    /// The name of the user, else the number.
-    async fn name(self) -> String {
-        let named = tokio::task::spawn_blocking(move || peer::user(self.uid));
-        match tokio::time::timeout(NAMING, named).await {
-            Ok(Ok(name)) => name,
-            _ => format!("uid {}", self.uid),
-        }
-    }
-}
-
 /// Every route, each answer with the protocol and the version.
 pub(super) fn router(counter: Counter) -> Router {
     Router::new()
@@ -109,25 +85,6 @@ pub(super) fn router(counter: Counter) -> Router {
         .method_not_allowed_fallback(unknown)
         .layer(middleware::from_fn(speak))
         .with_state(counter)
-}
-
-/// A refusal as an answer.
-struct Answered(StatusCode, Told);
-
-impl From<Refusal> for Answered {
-    fn from(refusal: Refusal) -> Self {
-        Self(StatusCode::CONFLICT, Told::of(&refusal))
-    }
-}
-
-impl IntoResponse for Answered {
-    fn into_response(self) -> Response {
-        (self.0, Json(self.1)).into_response()
-    }
-}
-
-fn wrong(status: StatusCode, message: String, hint: Option<&str>) -> Answered {
-    Answered(status, Told { message, causes: Vec::new(), hint: hint.map(str::to_owned), usage: true })
 }
 
 /// Refuses another protocol, names ours, and bounds how long the answer may take to be read.
@@ -149,36 +106,15 @@ async fn speak(Extension(patience): Extension<Patience>, request: Request, next:
     response
 }
 
-/// The body of a request, whole and understood.
-async fn read<T: DeserializeOwned>(patience: &Patience, body: Body) -> Result<T, Answered> {
-    let bytes = to_bytes(body, BODY).await.map_err(|_| {
-        wrong(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("a request may have {BODY} bytes at most, and has to be whole"),
-            None,
-        )
-    })?;
-    patience.works();
-    serde_json::from_slice(&bytes)
-        .map_err(|error| wrong(StatusCode::BAD_REQUEST, format!("the request is not understood: {error}"), None))
-}
-
 async fn unknown(method: Method, uri: Uri) -> Answered {
     let message = format!("the service knows no {method} {}", uri.path());
     wrong(StatusCode::NOT_FOUND, message, Some(wire::SAME_VERSION))
 }
 
-async fn run(
-    State(counter): State<Counter>,
-    Extension(peer): Extension<Peer>,
-    Extension(patience): Extension<Patience>,
-    body: Body,
-) -> Result<Response, Answered> {
-    let request: RunRequest = read(&patience, body).await?;
-    let app = counter.app();
+async fn run(State(counter): State<Counter>, asked: Asked<RunRequest>) -> Result<Response, Answered> {
+    let Asked { request, caller, app, patience } = asked;
     let work = Work::of(&request, async || Ok(app.history.clone())).await?;
     app::fits(&app.settings, &work.job, &work.task).map_err(Refusal::from)?;
-    let caller = peer.name().await;
     info!(job = %work.job, %caller, "{caller} asks for a run of {}", work.job);
     Ok(stream::begin(&counter, app, work, &caller, patience))
 }
@@ -198,47 +134,27 @@ async fn stop(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn release(
-    State(counter): State<Counter>,
-    Extension(peer): Extension<Peer>,
-    Extension(patience): Extension<Patience>,
-    body: Body,
-) -> Result<Json<wire::Released>, Answered> {
-    let request: ReleaseRequest = read(&patience, body).await?;
-    let app = counter.app();
+async fn release(asked: Asked<ReleaseRequest>) -> Result<Json<wire::Released>, Answered> {
+    let Asked { request, caller, app, .. } = asked;
     if let Some(job) = &request.job {
         app::known(&app.settings, job).map_err(Refusal::from)?;
     }
-    let caller = peer.name().await;
     let released = carry::release(&app.history, &request, &caller, app.clock.now()).await?;
     info!(%caller, people = released.people.len(), "{caller} released {} people", released.people.len());
     Ok(Json(released))
 }
 
-async fn accept_source(
-    State(counter): State<Counter>,
-    Extension(peer): Extension<Peer>,
-    Extension(patience): Extension<Patience>,
-    body: Body,
-) -> Result<Json<wire::Accepted>, Answered> {
-    let request: AcceptRequest = read(&patience, body).await?;
-    let app = counter.app();
-    let caller = peer.name().await;
+async fn accept_source(asked: Asked<AcceptRequest>) -> Result<Json<wire::Accepted>, Answered> {
+    let Asked { request, caller, app, .. } = asked;
     let accepted = carry::accept_source(&app.history, &request, &caller, app.clock.now()).await?;
     info!(run.id = %accepted.run, %caller, "{caller} accepted the counts of run {}", accepted.run);
     Ok(Json(accepted))
 }
 
-async fn pause(
-    State(counter): State<Counter>,
-    Extension(peer): Extension<Peer>,
-    Extension(patience): Extension<Patience>,
-    body: Body,
-) -> Result<Json<wire::Paused>, Answered> {
-    let JobRequest { job } = read(&patience, body).await?;
-    let app = counter.app();
+async fn pause(State(counter): State<Counter>, asked: Asked<JobRequest>) -> Result<Json<wire::Paused>, Answered> {
+    let Asked { request: JobRequest { job }, caller, app, .. } = asked;
     app::known(&app.settings, &job).map_err(Refusal::from)?;
-    let (caller, desk, now) = (peer.name().await, counter.desk.clone(), app.clock.now());
+    let (desk, now) = (counter.desk.clone(), app.clock.now());
     let pause = async move {
         let paused = carry::pause(&app.history, &job, &caller, now).await?;
         let by = paused.by.clone().unwrap_or_default();
@@ -249,16 +165,10 @@ async fn pause(
     Ok(Json(counter.turns.take(pause).await?))
 }
 
-async fn resume(
-    State(counter): State<Counter>,
-    Extension(peer): Extension<Peer>,
-    Extension(patience): Extension<Patience>,
-    body: Body,
-) -> Result<Json<wire::Paused>, Answered> {
-    let JobRequest { job } = read(&patience, body).await?;
-    let app = counter.app();
+async fn resume(State(counter): State<Counter>, asked: Asked<JobRequest>) -> Result<Json<wire::Paused>, Answered> {
+    let Asked { request: JobRequest { job }, caller, app, .. } = asked;
     app::known(&app.settings, &job).map_err(Refusal::from)?;
-    let (caller, desk) = (peer.name().await, counter.desk.clone());
+    let desk = counter.desk.clone();
     let resume = async move {
         let resumed = carry::resume(&app.history, &job).await?;
         info!(%job, %caller, "{job} is resumed by {caller}");

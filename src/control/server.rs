@@ -14,8 +14,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::control::asked::Peer;
 use crate::control::patience::Patience;
-use crate::control::routes::{Counter, Peer, router};
+use crate::control::routes::{Counter, router};
 use crate::control::socket::Socket;
 
 /// How many connections are held at once. Further ones wait until one of them ends.
