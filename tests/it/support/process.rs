@@ -116,11 +116,8 @@ impl Process {
 
     async fn hears(&mut self, what: &str, enough: impl FnMut(&String) -> bool) {
         let heard = tokio::time::timeout(BOUND, self.stderr.text.wait_for(enough)).await.map(|heard| heard.is_ok());
-        match heard {
-            Ok(true) => {}
-            Ok(false) => panic!("{what}: it ended before, having said\n{}", self.stderr.so_far()),
-            Err(_) => panic!("{what}: not within {BOUND:?}, it said\n{}", self.stderr.so_far()),
-        }
+        let Ok(heard) = heard else { panic!("{what}: not within {BOUND:?}, it said\n{}", self.stderr.so_far()) };
+        assert!(heard, "{what}: it ended before, having said\n{}", self.stderr.so_far());
     }
 
     /// How often standard error contains `text` by now.
