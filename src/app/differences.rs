@@ -33,6 +33,7 @@ pub(super) fn summary(old: &Settings, new: &Settings) -> String {
     let mut parts = jobs(&old.jobs, &new.jobs);
     let tables = [
         ("timezone", old.zone != new.zone),
+        ("history", old.retention != new.retention),
         ("http", old.http != new.http),
         ("okta", old.okta != new.okta),
         ("entra", old.entra != new.entra),

@@ -6,6 +6,7 @@ pub mod entries;
 mod identities;
 pub mod live;
 mod secrets;
+pub mod upkeep;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

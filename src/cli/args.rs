@@ -9,6 +9,7 @@ use clap_complete::Shell;
 use crate::cli::when::{When, duration};
 use crate::domain::decision::Reason;
 use crate::domain::run::Outcome;
+use crate::history::export::Rows;
 
 /// Where the configuration is looked for when nothing names another place.
 pub const DEFAULT_CONFIG: &str = "/etc/graphkeeper/graphkeeper.toml";
@@ -323,6 +324,54 @@ pub enum HistoryCommand {
     },
     /// Scheduled moments at which a job did not run, and why
     Missed(Range),
+    /// Everything of a kind, oldest first, as CSV or with --json
+    Export(Export),
+    /// Forget now what is older than the configuration keeps; the service does it every day
+    Prune {
+        /// Only show how much that is
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// What to export, and of which time.
+#[derive(Clone, Debug, Args)]
+pub struct Export {
+    #[arg(value_name = "WHAT", value_enum)]
+    pub what: What,
+    /// From this moment on: 2026-11-20, "2026-11-20 14:00" or "3 days ago"
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<When>,
+    /// Before this moment
+    #[arg(long, value_name = "WHEN")]
+    pub until: Option<When>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum What {
+    /// Runs, as in the view `run_summary`
+    Runs,
+    /// Managers that were written, as in the view `manager_change`
+    Changes,
+    /// Decisions about people, as in the view `user_decision`
+    Decisions,
+    /// Scheduled moments at which a job did not run, as in the view `missed_run`
+    Missed,
+    /// Single requests
+    Calls,
+}
+
+impl What {
+    #[must_use]
+    pub const fn rows(self) -> Rows {
+        match self {
+            Self::Runs => Rows::Runs,
+            Self::Changes => Rows::Changes,
+            Self::Decisions => Rows::Decisions,
+            Self::Missed => Rows::Missed,
+            Self::Calls => Rows::Calls,
+        }
+    }
 }
 
 /// Which rows of the history.

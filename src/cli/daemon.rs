@@ -10,6 +10,7 @@ use tracing::{error, warn};
 
 use crate::app::entries::{Standing, When, standings};
 use crate::app::live::{Live, Reload};
+use crate::app::upkeep::upkeep;
 use crate::app::{App, make_state};
 use crate::cli::args::Global;
 use crate::cli::failure::Failure;
@@ -78,6 +79,8 @@ pub(super) async fn serve(
     let asked = desk.clone();
     let watch = Watch::start(file.to_owned(), move || asked.reload()).map_err(anyhow::Error::from)?;
     let control = listen(&live, desk);
+    let (housed, leave) = (Arc::clone(&live), CancellationToken::new());
+    let upkeep = tokio::spawn(upkeep(move || housed.current(), leave.clone()));
     let (runner, leaving, watch) = (Arc::clone(&live), Arc::clone(&live), Arc::new(watch));
     let hooks = Hooks {
         run: move |firing| fire(runner.current(), firing),
@@ -90,6 +93,9 @@ pub(super) async fn serve(
         // Bounded by itself.
         let _ = control.await;
     }
+    leave.cancel();
+    // Bounded by one small transaction, which the history's own end waits for.
+    drop(upkeep);
     leaving.current().leave().await;
     tracing::info!("the service leaves: {reason}");
     Ok(if reason == ExitReason::Drained { exit::SUCCEEDED } else { exit::FAILED })

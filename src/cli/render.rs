@@ -53,15 +53,6 @@ impl Cell {
     pub fn optional<T>(value: Option<T>, make: impl FnOnce(T) -> Self) -> Self {
         value.map_or_else(Self::none, make)
     }
-
-    /// For a spreadsheet: the value of programs, without quotes.
-    fn plain(&self) -> String {
-        match &self.value {
-            Value::Null => String::new(),
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        }
-    }
 }
 
 /// Rows of the same shape. Column keys are a stable interface; titles are for people, who do not see a column without one.
@@ -149,9 +140,22 @@ impl Table {
         let mut csv = csv::Writer::from_writer(out);
         csv.write_record(self.columns.iter().map(|(key, _)| *key))?;
         for row in &self.rows {
-            csv.write_record(row.iter().map(Cell::plain))?;
+            csv.write_record(row.iter().map(|cell| spreadsheet(&cell.value)))?;
         }
         csv.flush()
+    }
+}
+
+/// A value as a cell of a spreadsheet. A text that a spreadsheet would take for a formula gets an apostrophe before it: names
+/// come from directories, and anybody may have written them. Numbers stay what they are.
+/// Source: <https://owasp.org/www-community/attacks/CSV_Injection>
+#[must_use]
+pub fn spreadsheet(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) => format!("'{text}"),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
     }
 }
 
@@ -182,12 +186,21 @@ pub fn print(table: &Table, format: OutputFormat) -> io::Result<()> {
 pub fn print_with(write: impl FnOnce(&mut io::BufWriter<io::StdoutLock<'static>>) -> io::Result<()>) -> io::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let written = write(&mut out).and_then(|()| out.flush());
+    if written.is_err() {
+        // What is still buffered would only be tried again.
+        let _ = out.into_parts();
+    }
+    unless_closed(written)
+}
+
+/// A closed pipe is the end, not an error.
+///
+/// # Errors
+///
+/// All others.
+pub fn unless_closed(written: io::Result<()>) -> io::Result<()> {
     match written {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-            // What is still buffered would only be tried again.
-            let _ = out.into_parts();
-            Ok(())
-        }
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
     }
 }
@@ -289,6 +302,18 @@ mod tests {
         let mut out = Vec::new();
         table.write(&mut out, format, width).unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_text_that_looks_like_a_formula_is_none_in_a_spreadsheet() {
+        for text in ["=1+1", "+47 1", "-x", "@sum", "\tx", "\r=x"] {
+            assert_eq!(spreadsheet(&text.into()), format!("'{text}"));
+        }
+        for (value, cell) in
+            [(Value::from(-1), "-1"), (Value::from("a=b"), "a=b"), (Value::from(""), ""), (Value::Null, "")]
+        {
+            assert_eq!(spreadsheet(&value), cell);
+        }
     }
 
     #[test]

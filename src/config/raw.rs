@@ -16,6 +16,7 @@ pub(super) struct Raw {
     pub(super) timezone: Option<String>,
     pub(super) state: Option<RawState>,
     pub(super) control: Option<RawControl>,
+    pub(super) history: Option<RawHistory>,
     pub(super) http: Option<RawHttp>,
     pub(super) okta: Option<RawOkta>,
     pub(super) entra: Option<RawEntra>,
@@ -32,6 +33,13 @@ pub(super) struct RawState {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawControl {
     pub(super) socket: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHistory {
+    pub(super) keep_details: Option<String>,
+    pub(super) keep_summaries: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

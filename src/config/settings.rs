@@ -14,6 +14,7 @@ use crate::auth::KeyError;
 use crate::config::problem::{Origin, Problem};
 use crate::config::secrets::{SecretError, SecretRef};
 use crate::domain::run::{JobKind, Mode};
+use crate::history::retention::Retention;
 use crate::reconcile::brake::Brake;
 use crate::reconcile::percent::Percent;
 use crate::reconcile::policy::Policy;
@@ -28,6 +29,8 @@ pub struct Settings {
     /// Where the database, locks and rotated tokens live.
     pub state_directory: PathBuf,
     pub control: ControlSettings,
+    /// How long what happened is remembered.
+    pub retention: Retention,
     pub http: HttpSettings,
     /// Present whenever a job needs it.
     pub okta: Option<OktaSettings>,

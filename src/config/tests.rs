@@ -8,8 +8,8 @@ use serde::de::{Deserialize, Deserializer, Visitor, value::Error as FieldError};
 
 use super::*;
 use crate::config::raw::{
-    RawBrake, RawControl, RawCorrelateRule, RawEntra, RawEntraApp, RawEntraUser, RawHttp, RawJob, RawManagerRule,
-    RawOkta, RawOktaAuth, RawScope, RawState, SECRET_KEYS,
+    RawBrake, RawControl, RawCorrelateRule, RawEntra, RawEntraApp, RawEntraUser, RawHistory, RawHttp, RawJob,
+    RawManagerRule, RawOkta, RawOktaAuth, RawScope, RawState, SECRET_KEYS,
 };
 use crate::config::secrets::SecretRef;
 use crate::config::settings::{Cloud, ScopeSettings, Work};
@@ -105,6 +105,7 @@ fn the_example_names_every_key_there_is() {
         fields::<Raw>(),
         fields::<RawState>(),
         fields::<RawControl>(),
+        fields::<RawHistory>(),
         fields::<RawHttp>(),
         fields::<RawOkta>(),
         fields::<RawOktaAuth>(),
@@ -679,4 +680,19 @@ fn secrets_are_found_in_variables_and_credentials() {
     assert_eq!(SecretRef::Env("OKTA".to_owned()).read(&env).unwrap().expose(), "from a variable");
     assert!(SecretRef::Env("NONE".to_owned()).read(&env).unwrap_err().may_be_there_for_the_service());
     assert!(SecretRef::Credential("okta".to_owned()).read(&[]).unwrap_err().hint().is_some());
+}
+
+#[test]
+fn how_long_the_history_is_kept_is_an_age_and_details_go_first() {
+    let kept = parse(GOOD).unwrap().retention;
+    assert_eq!((kept.details.to_string().as_str(), kept.summaries.to_string().as_str()), ("1 year", "5 years"));
+    let kept = parse(&format!("history = {{ keep_details = \"90 days\", keep_summaries = \"forever\" }}\n{GOOD}"));
+    assert_eq!(kept.unwrap().retention.summaries.to_string(), "forever");
+    let wrong = format!("[history]\nkeep_details = \"2 weeks\"\nkeep_summaries = \"1 week\"\n{GOOD}");
+    insta::assert_snapshot!(problems(&wrong), @r"
+    gk.toml:2:16: history.keep_details: is less than 30 days: later runs look back at what happened
+    gk.toml:3:18: history.keep_summaries: 1 week is shorter than the details are kept, 2 weeks
+    ");
+    let wrong = format!("[history]\nkeep_details = \"12 hours\"\n{GOOD}");
+    insta::assert_snapshot!(problems(&wrong), @r#"gk.toml:2:16: history.keep_details: `12 hours` is not an age, such as "90 days", "6 months", "5 years" or "forever""#);
 }

@@ -20,6 +20,7 @@ mod one_person;
 mod processes;
 mod refusals;
 mod reload;
+mod retention;
 mod rules;
 mod schedules;
 mod secrets;

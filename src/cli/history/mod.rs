@@ -1,10 +1,13 @@
-//! `history`: runs, one run, one plan, changes, calls, licenses and missed moments, as they were recorded.
+//! `history`: runs, one run, one plan, changes, calls, licenses and missed moments, as they were recorded; all of it for
+//! other programs; and what is old is forgotten.
 
 mod calls;
 pub(super) mod changes;
+mod export;
 mod licenses;
 mod missed;
 mod plan;
+mod prune;
 mod runs;
 mod show;
 
@@ -30,6 +33,8 @@ pub(super) async fn run(global: &Global, arguments: &History, now: Timestamp) ->
             _ => licenses::list(&desk, at.as_ref()).await?,
         },
         Some(HistoryCommand::Missed(range)) => missed::list(&desk, range).await?,
+        Some(HistoryCommand::Export(what)) => export::export(&desk, what).await?,
+        Some(HistoryCommand::Prune { dry_run }) => prune::prune(&desk, *dry_run).await?,
     }
     Ok(exit::SUCCEEDED)
 }

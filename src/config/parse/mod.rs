@@ -2,6 +2,7 @@
 
 mod catch_up;
 mod control;
+mod history;
 mod jobs;
 mod managers;
 mod services;
@@ -37,6 +38,7 @@ pub(super) fn settings(raw: Raw, base: &Path, env: &[(String, String)], report: 
     let zone = parser.zone(&root.key("timezone"), raw.timezone.as_deref(), utc);
     let state_directory = parser.state_directory(raw.state.and_then(|state| state.directory));
     let control = state_directory.as_deref().map(|state| parser.control(raw.control.unwrap_or_default(), state));
+    let retention = parser.history(&raw.history.unwrap_or_default());
     let http = parser.http(&raw.http.unwrap_or_default());
     let (has_okta, identities) = (raw.okta.is_some(), Identities::of(raw.entra.as_ref()));
     let okta = raw.okta.map(|okta| parser.okta(okta));
@@ -52,6 +54,7 @@ pub(super) fn settings(raw: Raw, base: &Path, env: &[(String, String)], report: 
         zone,
         state_directory: state_directory?,
         control: control.flatten()?,
+        retention,
         http,
         okta: okta.flatten(),
         entra: entra?,
