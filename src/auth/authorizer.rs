@@ -8,6 +8,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
+use serde::Deserialize;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::JoinError;
 use tracing::Instrument as _;
@@ -217,7 +218,12 @@ impl Authorizer {
         draft: impl Fn(u32) -> Draft + Send + Sync,
     ) -> Result<Answer, SendError> {
         let answer = self.send_once(http, call, &draft).await?;
-        if self.is_worth_another(&answer).await { self.send_once(http, call, &draft).await } else { Ok(answer) }
+        if !self.is_worth_another(&answer).await {
+            return Ok(answer);
+        }
+        let answer = self.send_once(http, call, &draft).await?;
+        self.inner.prover.hear_nonce(&answer);
+        Ok(answer)
     }
 
     async fn is_worth_another(&self, answer: &Answer) -> bool {
@@ -230,13 +236,25 @@ impl Authorizer {
         if said.error == "invalid_dpop_proof" {
             return self.inner.prover.hear_time(answer, self.inner.clock.now());
         }
-        if answer.status != StatusCode::UNAUTHORIZED {
+        if answer.status != StatusCode::UNAUTHORIZED && !self.has_no_session(answer) {
             return false;
         }
         if let Some(claims) = said.claims.and_then(|claims| STANDARD.decode(claims).ok()) {
             *self.inner.wanted.lock().unwrap_or_else(PoisonError::into_inner) = String::from_utf8(claims).ok();
         }
         self.forget(used).await
+    }
+
+    /// Okta says 403 and `E0000005` also of a token that it does not recognize any longer.
+    fn has_no_session(&self, answer: &Answer) -> bool {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Said {
+            error_code: String,
+        }
+        matches!(self.inner.identity, Identity::OktaService(_))
+            && answer.status == StatusCode::FORBIDDEN
+            && answer.json::<Said>().is_ok_and(|said| said.error_code == "E0000005")
     }
 
     async fn send_once(
@@ -302,7 +320,7 @@ async fn renew(inner: Arc<Inner>, mut cached: OwnedMutexGuard<Cached>) -> Result
         Err(error) => return Err(error),
     };
     let scheme = if token.bound { "DPoP" } else { "Bearer" };
-    let authorization = Secret::new(format!("{scheme} {}", token.access.expose()));
+    let authorization = Secret::of(&[scheme, " ", token.access.expose()]);
     let authorization = sendable(authorization, inner.identity.name(), "access token")?;
     let signed = Signed { authorization, bound: token.bound.then_some(token.access) };
     let lifetime = token.lifetime.saturating_sub(RENEW_EARLY.min(token.lifetime / 10));
@@ -351,7 +369,7 @@ impl Identity {
 fn api_token(token: &Source) -> Result<Signed, AuthError> {
     let identity = "the Okta API token";
     let token = token.read(identity)?;
-    let authorization = Secret::new(format!("SSWS {}", token.expose().trim()));
+    let authorization = Secret::of(&["SSWS ", token.expose().trim()]);
     Ok(Signed { authorization: sendable(authorization, identity, "token")?, bound: None })
 }
 

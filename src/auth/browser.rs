@@ -58,9 +58,9 @@ impl EntraUser {
         open: impl FnOnce(&Url) + Send,
     ) -> Result<Token, AuthError> {
         let door = Door::open().await.map_err(|source| AuthError::Listener { source })?;
-        let (verifier, state) = (random(48), random(24));
+        let (verifier, state) = (Secret::new(random(48)), random(24));
         let redirect = format!("http://localhost:{}", door.port);
-        open(&self.address(&redirect, &state, &challenge(&verifier)));
+        open(&self.address(&redirect, &state, &challenge(verifier.expose())));
         let back = timeout(PATIENCE, door.wait(&state)).await;
         let back = back.map_err(|_| AuthError::NotCompleted("nobody came back from the browser".to_owned()))?;
         let code = back.map_err(|(error, description)| {
@@ -70,7 +70,7 @@ impl EntraUser {
             ("grant_type", plain("authorization_code")),
             ("code", code),
             ("redirect_uri", plain(&redirect)),
-            ("code_verifier", Secret::new(verifier)),
+            ("code_verifier", verifier),
             ("scope", plain(&self.scopes.join(" "))),
         ];
         self.grant(fields, Repeat::OnlyIfNotExecuted, http, clock).await

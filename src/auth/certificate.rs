@@ -32,7 +32,7 @@ impl Certificate {
         let found = pem::blocks(text).into_iter().find(|(label, _)| label == "CERTIFICATE");
         let (_, der) = found.ok_or(KeyError::NoCertificate)?;
         let (public_key, ends) = open(&der).ok_or(KeyError::Damaged)?;
-        Ok(Self { der, public_key, ends })
+        Ok(Self { der: der.to_vec(), public_key, ends })
     }
 
     /// base64url of SHA-256: the header `x5t#S256`.

@@ -4,18 +4,27 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::auth::authorizer::Authorizer;
-use crate::auth::error::AuthError;
+use crate::auth::error::{AuthError, Class};
 use crate::auth::plain;
-use crate::auth::signin::Token;
+use crate::auth::signin::{Token, seconds};
 use crate::auth::user::EntraUser;
 use crate::clock::Clock;
 use crate::http::{Client, Draft, Repeat};
+use crate::secret::Secret;
 
 /// What lies between two questions when the service does not say (RFC 8628, 3.2).
 const INTERVAL: Duration = Duration::from_secs(5);
+
+/// The least that we leave between two questions, whatever the service says.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+/// How long a code is good when the service does not say, and the longest that we wait for anybody.
+const UNSAID_LIFE: Duration = Duration::from_mins(15);
+const LONGEST_LIFE: Duration = Duration::from_hours(1);
 
 /// What is added when we ask too often (RFC 8628, 3.5).
 const SLOWER: Duration = Duration::from_secs(5);
@@ -32,13 +41,34 @@ pub struct Prompt {
 
 #[derive(Deserialize)]
 struct Begun {
-    device_code: String,
+    device_code: Secret,
     user_code: String,
-    /// Older servers spell it with `url`.
-    #[serde(alias = "verification_url")]
-    verification_uri: String,
-    expires_in: u64,
-    interval: Option<u64>,
+    verification_uri: Option<String>,
+    /// Older servers spell it so, some beside the other.
+    verification_url: Option<String>,
+    expires_in: Option<Value>,
+    interval: Option<Value>,
+}
+
+impl Begun {
+    fn prompt(&self) -> Prompt {
+        let address = self.verification_uri.as_ref().or(self.verification_url.as_ref());
+        let life = seconds(self.expires_in.as_ref()).map_or(UNSAID_LIFE, Duration::from_secs);
+        Prompt {
+            code: printable(&self.user_code),
+            address: address.map(|address| printable(address)).unwrap_or_default(),
+            expires_in: life.min(LONGEST_LIFE),
+        }
+    }
+
+    fn interval(&self) -> Duration {
+        seconds(self.interval.as_ref()).map_or(INTERVAL, Duration::from_secs).max(SHORTEST)
+    }
+}
+
+/// A text that is shown at a terminal, without what would steer it.
+fn printable(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control()).collect()
 }
 
 /// A sign-in that a person completed.
@@ -89,8 +119,9 @@ impl Authorizer {
         };
         user.keep(refresh, clock.now()).await?;
         self.reset().await;
-        let scopes = token.scope.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
-        Ok(SignedIn { scopes })
+        // An answer that does not say grants what was asked for (RFC 6749, 5.1).
+        let scope = token.scope.unwrap_or_else(|| user.scopes.join(" "));
+        Ok(SignedIn { scopes: scope.split_whitespace().map(str::to_owned).collect() })
     }
 }
 
@@ -108,18 +139,15 @@ impl EntraUser {
             return Err(AuthError::Refused(Box::new(refusal)));
         }
         let begun: Begun = asked.json()?;
-        let ends = Instant::now() + Duration::from_secs(begun.expires_in);
-        show(&Prompt {
-            code: begun.user_code.clone(),
-            address: begun.verification_uri.clone(),
-            expires_in: Duration::from_secs(begun.expires_in),
-        });
-        let mut interval = begun.interval.map_or(INTERVAL, Duration::from_secs);
+        let prompt = begun.prompt();
+        let ends = Instant::now() + prompt.expires_in;
+        show(&prompt);
+        let mut interval = begun.interval();
         while Instant::now() < ends {
-            sleep(interval).await;
+            sleep(interval.min(ends - Instant::now())).await;
             let fields = vec![
                 ("grant_type", plain("urn:ietf:params:oauth:grant-type:device_code")),
-                ("device_code", plain(&begun.device_code)),
+                ("device_code", begun.device_code.clone()),
             ];
             match self.grant(fields, Repeat::OnlyIfNotExecuted, http, clock).await {
                 Ok(token) => return Ok(token),
@@ -155,8 +183,51 @@ fn verdict(error: &AuthError) -> Verdict {
             "slow_down" => Verdict::AskSlower,
             "authorization_declined" | "access_denied" => Verdict::Ended("the sign-in was declined at the browser"),
             "expired_token" | "code_expired" => Verdict::Ended(EXPIRED),
+            // Trouble of the service's own passes, and the person may be typing all the same.
+            _ if refusal.class == Class::Retry => Verdict::AskAgain,
+            _ if refusal.class == Class::Wait => Verdict::AskSlower,
             _ => Verdict::Failed,
         },
         _ => Verdict::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn begun(change: &Value) -> Begun {
+        let mut body = json!({"device_code": "d", "user_code": "U", "verification_uri": "https://x/d"});
+        body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        serde_json::from_value(body).unwrap()
+    }
+
+    #[test]
+    fn a_beginning_is_read_in_every_form_that_servers_send() {
+        let minutes = Duration::from_mins;
+        for (change, address, life, interval) in [
+            (json!({"expires_in": 900, "interval": 7}), "https://x/d", minutes(15), 7),
+            (json!({"expires_in": "600", "interval": "7"}), "https://x/d", minutes(10), 7),
+            (json!({"expires_in": 600}), "https://x/d", minutes(10), 5),
+            (json!({"expires_in": 600, "interval": null}), "https://x/d", minutes(10), 5),
+            (json!({"expires_in": 600, "interval": 0}), "https://x/d", minutes(10), 1),
+            (json!({"verification_uri_complete": "https://x/d?c=U", "message": "m"}), "https://x/d", minutes(15), 5),
+            (json!({"expires_in": u64::MAX}), "https://x/d", minutes(60), 5),
+            (json!({"verification_url": "https://x/u"}), "https://x/d", minutes(15), 5),
+            (json!({"verification_uri": null, "verification_url": "https://x/u"}), "https://x/u", minutes(15), 5),
+        ] {
+            let begun = begun(&change);
+            let prompt = begun.prompt();
+            assert_eq!((prompt.address.as_str(), prompt.expires_in), (address, life), "{change}");
+            assert_eq!(begun.interval(), Duration::from_secs(interval), "{change}");
+        }
+    }
+
+    #[test]
+    fn what_a_server_says_does_not_steer_the_terminal() {
+        let prompt = begun(&json!({"user_code": "AB\u{1b}[2JCD\n", "verification_uri": "https://x/\u{7}d"})).prompt();
+        assert_eq!((prompt.code.as_str(), prompt.address.as_str()), ("AB[2JCD", "https://x/d"));
     }
 }

@@ -17,7 +17,7 @@ use crate::auth::source::Source;
 use crate::auth::{JWT_BEARER, plain, with_remedy};
 use crate::clock::Clock;
 use crate::http::{Client, Draft};
-use crate::secret::Secret;
+use crate::secret::{Secret, Wiped};
 
 /// Seconds that an assertion lives.
 const ASSERTION_LIFE: i64 = 300;
@@ -211,7 +211,7 @@ fn assertion(
 }
 
 fn basic(client_id: &str, secret: &Secret) -> Secret {
-    let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-    let pair = format!("{}:{}", encoded(client_id), encoded(secret.expose()));
-    Secret::new(format!("Basic {}", STANDARD.encode(pair)))
+    let encoded = |text: &str| Wiped::new(byte_serialize(text.as_bytes()).collect::<String>());
+    let pair = Secret::of(&[&encoded(client_id), ":", &encoded(secret.expose())]);
+    Secret::of(&["Basic ", &Wiped::new(STANDARD.encode(pair.expose()))])
 }

@@ -81,6 +81,9 @@ pub enum AuthError {
     Locked { path: String, seconds: u64 },
     #[error("the {what} of {identity} holds a line break or another character that cannot be sent")]
     Unsendable { identity: &'static str, what: &'static str },
+    /// The other side says yes, and what it sends is no token.
+    #[error("the answer of {host} to the sign-in of {identity} {why}")]
+    Unusable { identity: &'static str, host: String, why: &'static str },
     /// The person who was to sign in said no, or did not come in time.
     #[error("{0}")]
     NotCompleted(String),
@@ -99,6 +102,7 @@ impl AuthError {
             Self::Refused(refusal) => refusal.class,
             Self::NoRefreshToken { .. } | Self::NotCompleted(_) => Class::NeedsHuman,
             Self::Unsendable { .. }
+            | Self::Unusable { .. }
             | Self::Unreadable { .. }
             | Self::Sealed { .. }
             | Self::Secret { .. }
@@ -142,6 +146,9 @@ impl AuthError {
             ),
             Self::Locked { .. } => Some("look for a graphkeeper that hangs, or a file system without locks"),
             Self::Unsendable { .. } => Some("look for a stray line break in the secret"),
+            Self::Unusable { .. } => Some(
+                "check the addresses in the configuration, and look for a proxy that answers in the service's place",
+            ),
             Self::NotCompleted(_) => Some("begin again with `graphkeeper login`"),
             Self::Listener { .. } => Some("sign in without `--browser`"),
         }

@@ -11,10 +11,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::auth::pem;
-use crate::secret::Secret;
+use crate::secret::{Secret, Wiped};
 
 /// Why a private key or a certificate cannot be used. No message quotes any of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,6 +92,29 @@ pub(super) struct Head {
     pub(super) with_key: bool,
 }
 
+/// A JWK: what kind of key it is, and its numbers in base64url.
+#[derive(Deserialize)]
+struct Numbers {
+    kty: Option<String>,
+    crv: Option<String>,
+    n: Option<Secret>,
+    e: Option<Secret>,
+    d: Option<Secret>,
+    p: Option<Secret>,
+    q: Option<Secret>,
+    dp: Option<Secret>,
+    dq: Option<Secret>,
+    qi: Option<Secret>,
+    x: Option<Secret>,
+    y: Option<Secret>,
+}
+
+/// A number of a JWK in bytes.
+fn bytes(number: Option<&Secret>) -> Result<Wiped<Vec<u8>>, KeyError> {
+    let encoded = number.ok_or(KeyError::Damaged)?.expose().trim_end_matches('=');
+    URL_SAFE_NO_PAD.decode(encoded).map(Wiped::new).map_err(|_| KeyError::Damaged)
+}
+
 /// A private key that signs. Prints as its kind alone.
 pub(super) struct SigningKey {
     kind: Kind,
@@ -160,19 +184,16 @@ impl SigningKey {
     }
 
     fn from_jwk(text: &str) -> Result<Self, KeyError> {
-        let jwk: Value = serde_json::from_str(text).map_err(|_| KeyError::NoKey)?;
-        let part = |name: &str| -> Result<Vec<u8>, KeyError> {
-            let encoded = jwk[name].as_str().ok_or(KeyError::Damaged)?;
-            URL_SAFE_NO_PAD.decode(encoded.trim_end_matches('=')).map_err(|_| KeyError::Damaged)
-        };
-        if jwk["kty"].is_string() && jwk["d"].is_null() {
+        let jwk: Numbers = serde_json::from_str(text).map_err(|_| KeyError::NoKey)?;
+        let part = |number: &Option<Secret>| bytes(number.as_ref());
+        if jwk.kty.is_some() && jwk.d.is_none() {
             return Err(KeyError::NotPrivate("a public key"));
         }
-        match (jwk["kty"].as_str(), jwk["crv"].as_str()) {
+        match (jwk.kty.as_deref(), jwk.crv.as_deref()) {
             (Some("RSA"), _) => {
-                let public_key = PublicKeyComponents { n: part("n")?, e: part("e")? };
-                let (d, p, q) = (part("d")?, part("p")?, part("q")?);
-                let (first, second, inverse) = (part("dp")?, part("dq")?, part("qi")?);
+                let public_key = PublicKeyComponents { n: part(&jwk.n)?, e: part(&jwk.e)? };
+                let (d, p, q) = (part(&jwk.d)?, part(&jwk.p)?, part(&jwk.q)?);
+                let (first, second, inverse) = (part(&jwk.dp)?, part(&jwk.dq)?, part(&jwk.qi)?);
                 let components = KeyPairComponents { public_key, d, p, q, dP: first, dQ: second, qInv: inverse };
                 Self::from_rsa(&RsaKeyPair::from_components(&components).map_err(|_| KeyError::Damaged)?)
             }
@@ -182,8 +203,8 @@ impl SigningKey {
                 } else {
                     (Kind::P384, &ECDSA_P384_SHA384_FIXED_SIGNING)
                 };
-                let point = [vec![4], part("x")?, part("y")?].concat();
-                let pair = EcdsaKeyPair::from_private_key_and_public_key(algorithm, &part("d")?, &point);
+                let point = [&[4][..], &part(&jwk.x)?, &part(&jwk.y)?].concat();
+                let pair = EcdsaKeyPair::from_private_key_and_public_key(algorithm, &part(&jwk.d)?, &point);
                 Self::from_ec(kind, &pair.map_err(|_| KeyError::Damaged)?)
             }
             (Some(_), _) => Err(KeyError::Damaged),

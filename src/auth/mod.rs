@@ -7,7 +7,7 @@
 pub mod authorizer;
 pub mod browser;
 mod certificate;
-mod challenge;
+pub mod challenge;
 pub mod claims;
 pub mod device;
 mod dpop;

@@ -8,11 +8,11 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::auth::dpop::{DPOP, Prover};
-use crate::auth::error::{AuthError, Refusal};
+use crate::auth::error::{AuthError, Class, Refusal};
 use crate::auth::jwt::{Head, Scheme, SigningKey};
 use crate::auth::signin::{Endpoint, Token};
 use crate::auth::source::Source;
-use crate::auth::{JWT_BEARER, header_value, plain};
+use crate::auth::{JWT_BEARER, header_value, plain, refusal};
 use crate::clock::Clock;
 use crate::http::{Client, Draft};
 use crate::secret::Secret;
@@ -104,6 +104,14 @@ impl OktaService {
             );
         }
     }
+}
+
+/// What is known of a token or proof that Okta's API refused, by the words of its header: who has to act, and what to do
+/// (empty when that is not known).
+#[must_use]
+pub fn judge_token(error: &str, description: &str, status: u16) -> (Class, &'static str) {
+    let known = refusal::okta::judge(error, description, status);
+    (known.class, known.hint)
 }
 
 fn missing<'a>(asked: &'a [String], granted: Option<&str>) -> Vec<&'a str> {

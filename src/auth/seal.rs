@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use crate::auth::jwt::KeyError;
-use crate::secret::Secret;
+use crate::secret::{Secret, Wiped};
 
 /// The shortest text that is taken for a key, in characters: 24 random bytes as base64.
 const SHORTEST: usize = 32;
@@ -31,14 +31,13 @@ impl Seal {
         if text.len() < SHORTEST {
             return Err(KeyError::WeakKey(text.len()));
         }
-        let mut bytes = [0; 32];
+        let mut bytes = Wiped::new([0; 32]);
         Salt::new(HKDF_SHA256, b"graphkeeper")
             .extract(text.as_bytes())
             .expand(&[b"refresh token 1"], HKDF_SHA256)
-            .and_then(|key| key.fill(&mut bytes))
+            .and_then(|key| key.fill(&mut *bytes))
             .expect("as many bytes as the hash has");
-        let key = RandomizedNonceKey::new(&AES_256_GCM, &bytes).expect("32 bytes");
-        bytes.fill(0);
+        let key = RandomizedNonceKey::new(&AES_256_GCM, &*bytes).expect("32 bytes");
         Ok(Self { key })
     }
 
@@ -53,7 +52,7 @@ impl Seal {
     pub(super) fn open(&self, owner: &str, sealed: &str) -> Option<Secret> {
         let bytes = STANDARD_NO_PAD.decode(sealed).ok()?;
         let (nonce, rest) = bytes.split_at_checked(NONCE_LEN)?;
-        let mut rest = rest.to_vec();
+        let mut rest = Wiped::new(rest.to_vec());
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let text = self.key.open_in_place(nonce, Aad::from(owner), &mut rest).ok()?;
         Some(Secret::new(str::from_utf8(text).ok()?.to_owned()))

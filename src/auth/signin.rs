@@ -8,11 +8,15 @@ use serde_json::Value;
 use url::Url;
 
 use crate::auth::authorizer::SendError;
+use crate::auth::challenge;
 use crate::auth::error::{AuthError, Refusal};
 use crate::auth::refusal::{self, Known};
 use crate::http::calls::Service;
 use crate::http::{Answer, Call, Client, Draft, Repeat, redact};
-use crate::secret::Secret;
+use crate::secret::{Secret, Wiped};
+
+/// Bytes beyond which no token endpoint answers; what is longer comes from something else.
+const LONGEST_ANSWER: usize = 1 << 20;
 
 /// What a token lives for when the answer does not say.
 const UNSAID_LIFETIME: Duration = Duration::from_mins(5);
@@ -30,12 +34,13 @@ pub(super) struct Token {
     pub(super) scope: Option<String>,
 }
 
+/// A sign-in that succeeded, as RFC 6749 (5.1) has it. What else an answer holds is nothing to us.
 #[derive(Deserialize)]
 struct Granted {
-    access_token: String,
+    access_token: Secret,
     token_type: Option<String>,
     expires_in: Option<Value>,
-    refresh_token: Option<String>,
+    refresh_token: Option<Secret>,
     scope: Option<String>,
 }
 
@@ -51,10 +56,16 @@ pub(super) struct Endpoint {
     pub(super) repeat: Repeat,
 }
 
-/// A final answer of a token endpoint.
+/// A final answer of a token endpoint. Its body is wiped when it is dropped.
 pub(super) struct Answered {
     pub(super) answer: Answer,
     endpoint: Endpoint,
+}
+
+impl Drop for Answered {
+    fn drop(&mut self) {
+        drop(Wiped::new(std::mem::take(&mut self.answer.body)));
+    }
 }
 
 /// The fields of a refusal, each read by itself: one of an odd shape must not hide the others.
@@ -127,6 +138,7 @@ impl Endpoint {
         draft: impl Fn() -> Result<Draft, AuthError> + Send + Sync,
     ) -> Result<Answered, AuthError> {
         let call = Call::post(self.service, self.url.clone(), self.name, self.repeat);
+        let call = Call { max_body: LONGEST_ANSWER, ..call };
         let sent: Result<Answer, SendError> =
             http.send(&call, |_| std::future::ready(draft().map_err(SendError::Auth))).await;
         match sent {
@@ -144,13 +156,26 @@ impl Answered {
             return Err(AuthError::Refused(Box::new(refusal)));
         }
         let granted: Granted = self.json()?;
+        if granted.access_token.expose().is_empty() {
+            return Err(self.unusable("has an empty access token"));
+        }
+        // A token of a kind that one does not understand must not be used (RFC 6749, 7.1).
+        let bound = match granted.token_type.as_deref().map(str::to_ascii_lowercase).as_deref() {
+            None | Some("bearer") => false,
+            Some("dpop") => true,
+            Some(_) => return Err(self.unusable("has a `token_type` other than `Bearer` and `DPoP`")),
+        };
         Ok(Token {
-            access: Secret::new(granted.access_token),
-            bound: granted.token_type.is_some_and(|kind| kind.eq_ignore_ascii_case("dpop")),
-            lifetime: lifetime(granted.expires_in.as_ref()),
-            refresh: granted.refresh_token.filter(|token| !token.is_empty()).map(Secret::new),
+            access: granted.access_token,
+            bound,
+            lifetime: seconds(granted.expires_in.as_ref()).map_or(UNSAID_LIFETIME, Duration::from_secs),
+            refresh: granted.refresh_token.filter(|token| !token.expose().is_empty()),
             scope: granted.scope,
         })
+    }
+
+    fn unusable(&self, why: &'static str) -> AuthError {
+        AuthError::Unusable { identity: self.endpoint.identity, host: redact::host(&self.endpoint.url), why }
     }
 
     pub(super) fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, AuthError> {
@@ -164,10 +189,8 @@ impl Answered {
         if answer.status.is_success() {
             return None;
         }
-        let refused = answer.json::<Value>().ok().as_ref().and_then(Refused::read).unwrap_or_else(|| {
-            let kind = redact::kind_of_body(answer.header("content-type"), &answer.body);
-            Refused { description: format!("answered with {kind}"), ..Refused::default() }
-        });
+        let refused = answer.json::<Value>().ok().as_ref().and_then(Refused::read);
+        let refused = refused.filter(|refused| !refused.error.is_empty()).unwrap_or_else(|| by_header(answer));
         let description = redact::people(refused.description.lines().next().unwrap_or_default());
         let (by, Known { class, hint }) = match self.endpoint.service {
             Service::Okta => ("Okta", refusal::okta::judge(&refused.error, &description, status)),
@@ -186,6 +209,17 @@ impl Answered {
             hint: hint.to_owned(),
         })
     }
+}
+
+/// A refusal without a word in its body: what the header says, else what kind of answer it is.
+fn by_header(answer: &Answer) -> Refused {
+    let said = challenge::read(answer);
+    let description = if said.description.is_empty() {
+        format!("answered with {}", redact::kind_of_body(answer.header("content-type"), &answer.body))
+    } else {
+        said.description
+    };
+    Refused { error: said.error, aadsts: number(&description), description, ..Refused::default() }
 }
 
 /// A refusal that a browser brought back in its address.
@@ -207,10 +241,15 @@ pub(super) fn said_by_browser(identity: &'static str, error: &str, description: 
     }
 }
 
-/// Seconds, as a number or (in older clouds) as text.
-fn lifetime(expires_in: Option<&Value>) -> Duration {
-    let seconds = expires_in.and_then(|value| value.as_u64().or_else(|| value.as_str()?.parse().ok()));
-    seconds.map_or(UNSAID_LIFETIME, Duration::from_secs)
+/// Seconds as a number, whole or not, or (from older clouds) as text. What is no length is as if it were not said.
+pub(super) fn seconds(value: Option<&Value>) -> Option<u64> {
+    match value? {
+        Value::String(text) => text.trim().parse().ok(),
+        Value::Number(number) => {
+            number.as_u64().or_else(|| Some(Duration::try_from_secs_f64(number.as_f64()?).ok()?.as_secs()))
+        }
+        _ => None,
+    }
 }
 
 /// The number behind `AADSTS` in a description.
@@ -264,9 +303,22 @@ mod tests {
     }
 
     #[test]
-    fn a_lifetime_may_be_a_number_or_text_or_unsaid() {
-        assert_eq!(lifetime(Some(&Value::from(3599))), Duration::from_secs(3599));
-        assert_eq!(lifetime(Some(&Value::from("61"))), Duration::from_secs(61));
-        assert_eq!(lifetime(None), UNSAID_LIFETIME);
+    fn seconds_may_be_a_number_or_text_or_unsaid() {
+        for (value, expected) in [
+            (json!(3599), Some(3599)),
+            (json!(3599.9), Some(3599)),
+            (json!("61"), Some(61)),
+            (json!(" 61 "), Some(61)),
+            (json!(0), Some(0)),
+            (json!(u64::MAX), Some(u64::MAX)),
+            (json!(-1), None),
+            (json!(1e300), None),
+            (json!("soon"), None),
+            (json!(null), None),
+            (json!({}), None),
+        ] {
+            assert_eq!(seconds(Some(&value)), expected, "{value}");
+        }
+        assert_eq!(seconds(None), None);
     }
 }

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
+use std::mem::take;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,10 +15,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::error::AuthError;
 use crate::auth::seal::Seal;
-use crate::secret::Secret;
+use crate::secret::{Secret, Wiped};
 
 /// How long another process may hold the lock: longer than a refresh with its retries takes.
 const LOCK_PATIENCE: Duration = Duration::from_mins(1);
+
+/// What an entry takes beside its tokens, in bytes, and more.
+const ROOM: usize = 4096;
 
 /// Tokens in clear, and tokens sealed.
 const CLEAR: u32 = 1;
@@ -117,7 +121,7 @@ impl Store {
     pub(super) fn read(&self) -> Result<Option<Stored>, AuthError> {
         let path = self.file();
         let text = match fs::read(&path) {
-            Ok(text) => text,
+            Ok(text) => Wiped::new(text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(store_error(&path, "read", source)),
         };
@@ -164,7 +168,7 @@ impl Store {
             Some(seal) => seal.close(&owner, token),
             None => token.expose().to_owned(),
         };
-        let layout = Layout {
+        let mut layout = Layout {
             version: if self.seal.is_some() { SEALED } else { CLEAR },
             tenant: stored.tenant.clone(),
             client_id: stored.client_id.clone(),
@@ -173,7 +177,11 @@ impl Store {
             obtained_at: stored.obtained_at,
             configured: stored.configured.clone(),
         };
-        let text = serde_json::to_vec_pretty(&layout).expect("text and a moment are JSON");
+        let (token, previous) = (layout.refresh_token.len(), layout.previous.as_ref().map_or(0, String::len));
+        // With room to spare: what grows is moved, and its old place would keep the tokens.
+        let mut text = Wiped::new(Vec::with_capacity(2 * (token + previous) + ROOM));
+        serde_json::to_writer_pretty(&mut *text, &layout).expect("text and a moment are JSON");
+        drop((Secret::new(take(&mut layout.refresh_token)), layout.previous.take().map(Secret::new)));
         self.replace(&text).map_err(|source| store_error(&self.file(), "stored", source))
     }
 

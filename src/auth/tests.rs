@@ -1,5 +1,7 @@
 //! Identities against a token endpoint that plays its part.
 
+mod conforming;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::regular;
-use crate::secret::Secret;
+use crate::secret::{Secret, Wiped};
 
 /// Where a secret is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,8 +105,8 @@ fn read_file(path: &Path, must_be_private: bool) -> Result<Secret, SecretError> 
     if must_be_private && mode & 0o004 != 0 {
         return Err(SecretError::WorldReadable { path: path.to_owned(), mode });
     }
-    let bytes = regular::read(path).map_err(unreadable)?;
-    let text = String::from_utf8(bytes).map_err(|_| SecretError::NotText { path: path.to_owned() })?;
+    let bytes = Wiped::new(regular::read(path).map_err(unreadable)?);
+    let text = str::from_utf8(&bytes).map_err(|_| SecretError::NotText { path: path.to_owned() })?;
     filled(text.trim_start_matches('\u{feff}'), || format!("secret file {}", path.display()))
 }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::auth::{AuthError, Class, SendError};
+use crate::auth::okta::judge_token;
+use crate::auth::{AuthError, Class, SendError, challenge};
 use crate::http::chain::{Chain, Doubt};
-use crate::http::header::WWW_AUTHENTICATE;
 use crate::http::{Answer, HttpError, Method, redact};
 use crate::okta::wire::ErrorBody;
 
@@ -46,6 +46,8 @@ pub struct Refusal {
     pub request_id: String,
     /// The wait that was asked for and was too long.
     pub asked_to_wait: Option<Duration>,
+    /// Who has to act and what to do (empty when unknown), where the token or its proof was refused.
+    of_token: Option<(Class, &'static str)>,
 }
 
 fn because(causes: &[String]) -> String {
@@ -80,12 +82,11 @@ impl OktaError {
     /// The refusal that an answer with another status than 2xx is. The body may be anything, even nothing.
     pub(super) fn refused(answer: &Answer) -> Self {
         let body: ErrorBody = answer.json().unwrap_or_default();
-        let (mut code, mut message) = (body.code, body.summary);
-        if code.is_empty() {
-            let challenges = answer.headers.get_all(WWW_AUTHENTICATE);
-            let challenge = challenges.iter().find_map(|value| value.to_str().ok()).unwrap_or_default();
-            code = quoted(challenge, "error").unwrap_or_default();
-            message = quoted(challenge, "error_description").unwrap_or(message);
+        let (mut code, mut message, mut of_token) = (body.code, body.summary, None);
+        let challenge = challenge::read(answer);
+        if code.is_empty() && !challenge.error.is_empty() {
+            of_token = Some(judge_token(&challenge.error, &challenge.description, answer.status.as_u16()));
+            (code, message) = (challenge.error, challenge.description);
         }
         if message.is_empty() {
             message = format!("with {}", redact::kind_of_body(answer.header("content-type"), &answer.body));
@@ -100,6 +101,7 @@ impl OktaError {
             error_id: body.id,
             request_id: answer.request_id.clone().unwrap_or_default(),
             asked_to_wait: answer.asked_to_wait,
+            of_token,
         }))
     }
 
@@ -130,9 +132,10 @@ impl OktaError {
             Self::Auth(error) => error.class(),
             Self::Http(HttpError::Setup { .. } | HttpError::Address { .. }) => Class::Misconfigured,
             Self::Http(_) | Self::Listing { .. } | Self::Record { .. } => Class::Retry,
-            Self::Refused(refusal) => match (refusal.status, refusal.code.as_str()) {
-                (401, _) | (_, "E0000005" | "E0000006" | "insufficient_scope") => Class::NeedsHuman,
-                (429 | 500.., _) => Class::Retry,
+            Self::Refused(refusal) => match (refusal.of_token, refusal.status, refusal.code.as_str()) {
+                (Some((class, _)), ..) => class,
+                (_, 401, _) | (_, _, "E0000005" | "E0000006") => Class::NeedsHuman,
+                (_, 429 | 500.., _) => Class::Retry,
                 _ => Class::Misconfigured,
             },
         }
@@ -152,6 +155,9 @@ impl OktaError {
 
 impl Refusal {
     fn hint(&self) -> Option<&'static str> {
+        if let Some((_, hint)) = self.of_token {
+            return Some(hint).filter(|hint| !hint.is_empty());
+        }
         let hint = match (self.code.as_str(), self.status) {
             ("E0000011" | "E0000004", _) => {
                 "make a new API token in Okta (Security, API, Tokens): this one is unknown, revoked, expired after 30 days \
@@ -161,7 +167,6 @@ impl Refusal {
             ("E0000006", _) => {
                 "give the owner of the token an admin role that may read this (Read-only Administrator is enough)"
             }
-            ("insufficient_scope", _) => "grant the scope on the app's `Okta API Scopes` tab",
             ("E0000015", _) => "the feature is not part of this Okta subscription",
             ("E0000008", _) => "check `okta.org_url`: there is no such path",
             ("E0000007" | "E0000048", _) => "check the id of the group or app in the configuration",
@@ -171,32 +176,5 @@ impl Refusal {
             _ => return None,
         };
         Some(hint)
-    }
-}
-
-/// The value of `name="…"` in a challenge.
-fn quoted(challenge: &str, name: &str) -> Option<String> {
-    let mut rest = challenge;
-    loop {
-        let (key, after) = rest.split_once("=\"")?;
-        let (value, more) = after.split_once('"')?;
-        if key.rsplit([' ', ',']).next() == Some(name) {
-            return Some(value.to_owned());
-        }
-        rest = more;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_challenge_is_read_by_name() {
-        let challenge = r#"Bearer authorization_uri="http://x/authorize", realm="http://x", scope="okta.groups.read", error="insufficient_scope", error_description="The access token, really.", resource="/r""#;
-        assert_eq!(quoted(challenge, "error").as_deref(), Some("insufficient_scope"));
-        assert_eq!(quoted(challenge, "error_description").as_deref(), Some("The access token, really."));
-        assert_eq!(quoted(challenge, "nonce"), None);
-        assert_eq!(quoted("", "error"), None);
     }
 }

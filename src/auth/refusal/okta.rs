@@ -12,8 +12,10 @@ const CLOCK: &str = "compare this machine's clock with the time of day";
 const BUG: &str = "this is a mistake of graphkeeper: please report it with the message above";
 const DPOP: &str = "if it persists, look for a proxy that changes requests, and compare this machine's clock";
 
+const REVOKED: &str = "Okta refused a token that it had just given out: see in the System Log who deactivated the app or revokes its tokens";
+
 /// What is known, by words of the description. The first that fits decides.
-const KNOWN: [(&str, Class, &str); 33] = [
+const KNOWN: [(&str, Class, &str); 38] = [
     ("No client credentials found", Class::Misconfigured, BUG),
     ("Invalid value for 'client_id'", Class::Misconfigured, CLIENT),
     ("issuer claim for client_assertion", Class::Misconfigured, CLIENT),
@@ -76,6 +78,19 @@ const KNOWN: [(&str, Class, &str); 33] = [
     ("access_token is not DPoP bound", Class::Misconfigured, DPOP),
     ("not bound to the provided DPoP proof", Class::Misconfigured, DPOP),
     ("DPoP proof", Class::Misconfigured, DPOP),
+    (
+        "does not contain the required scopes",
+        Class::NeedsHuman,
+        "grant the scope on the app's tab Okta API Scopes; a new token then has it",
+    ),
+    ("The token has expired", Class::Misconfigured, CLOCK),
+    ("access token has been revoked", Class::NeedsHuman, REVOKED),
+    ("access token is invalid", Class::NeedsHuman, REVOKED),
+    (
+        "has an invalid issuer",
+        Class::Misconfigured,
+        "check `okta.org_url`: tokens are good at the address that gave them out, not at another one of the organization",
+    ),
 ];
 
 /// Finds what is known about a refusal.
@@ -98,7 +113,7 @@ mod tests {
     use Class::{Misconfigured, NeedsHuman, Retry, Wait};
 
     /// One entry for each sentence of Okta's tables, in their order: status, word, sentence, judgement.
-    const ROWS: [(u16, &str, &str, Class); 43] = [
+    const ROWS: [(u16, &str, &str, Class); 48] = [
         (401, "invalid_client", "No client credentials found.", Misconfigured),
         (401, "invalid_client", "Invalid value for 'client_id' parameter.", Misconfigured),
         (401, "invalid_client", "The issuer claim for client_assertion is not a valid client_id.", Misconfigured),
@@ -177,6 +192,11 @@ mod tests {
             Misconfigured,
         ),
         (401, "invalid_token", "The presented access_token is not DPoP bound.", Misconfigured),
+        (403, "insufficient_scope", "The access token provided does not contain the required scopes.", NeedsHuman),
+        (401, "invalid_token", "The token has expired.", Misconfigured),
+        (401, "invalid_token", "The access token has been revoked.", NeedsHuman),
+        (401, "invalid_token", "The access token is invalid.", NeedsHuman),
+        (401, "invalid_token", "The access token provided has an invalid issuer.", Misconfigured),
     ];
 
     #[test]
