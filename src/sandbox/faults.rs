@@ -44,6 +44,9 @@ pub enum Fault {
         /// Another `error` than the usual one of that number.
         #[serde(default)]
         error: Option<String>,
+        /// When to come back; Entra alone says so.
+        #[serde(default)]
+        retry_after: RetryAfter,
     },
     /// The page token of the request is not accepted. Matches only requests that bring one.
     ExpirePageToken,
@@ -165,6 +168,12 @@ impl Order {
 }
 
 impl Fault {
+    /// The sign-in is refused, as the vendor usually does: see [`Fault::RefuseSignIn`].
+    #[must_use]
+    pub fn refuse_sign_in(code: impl Into<String>) -> Self {
+        Self::RefuseSignIn { code: code.into(), error: None, retry_after: RetryAfter::Absent }
+    }
+
     /// The word for the journal.
     #[must_use]
     pub const fn name(&self) -> &'static str {

@@ -17,6 +17,7 @@
 //! ```
 
 pub mod answers;
+pub mod crossed;
 pub mod faults;
 pub mod journal;
 pub mod jwt;
@@ -45,6 +46,7 @@ use tokio::task::JoinHandle;
 pub use error::SandboxError;
 pub use options::{Drift, Options};
 
+use crossed::Crossed;
 use faults::Faults;
 use journal::Journal;
 use keys::Keys;
@@ -120,6 +122,7 @@ impl Sandbox {
         let site = Site::new(server::Shared {
             world: World::new(made.state),
             journal: Journal::default(),
+            crossed: Crossed::default(),
             faults: Faults::new(options.seed),
             keys,
             okta_url: facts.okta_url.clone(),
@@ -174,6 +177,12 @@ impl Sandbox {
     #[must_use]
     pub fn journal(&self) -> &Journal {
         &self.site.journal
+    }
+
+    /// The secrets that came over the wire so far.
+    #[must_use]
+    pub fn crossed(&self) -> &Crossed {
+        &self.site.crossed
     }
 
     /// Where faults are ordered.

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::sandbox::answers::{self, Canned};
+use crate::sandbox::crossed::Crossed;
 use crate::sandbox::faults::{Fault, Faults};
 use crate::sandbox::journal::{Journal, ManagerWrite, Row};
 use crate::sandbox::keys::Keys;
@@ -43,6 +44,7 @@ pub struct Site(Arc<Shared>);
 pub struct Shared {
     pub world: World,
     pub journal: Journal,
+    pub crossed: Crossed,
     pub faults: Faults,
     /// Signs tokens and cursors.
     pub keys: Keys,
@@ -173,11 +175,12 @@ impl Asked {
 }
 
 /// One request: latency, faults before it is carried out, the handler, the journal, faults on the answer.
-async fn carry(State((service, site)): State<(Service, Site)>, mut request: Request, next: Next) -> Response {
+async fn carry(State((service, site)): State<(Service, Site)>, request: Request, next: Next) -> Response {
     if request.uri().path().starts_with(CONTROL) {
         return next.run(request).await;
     }
     let asked = Asked::of(service, &request);
+    let mut request = site.crossed.hear(&asked, request).await;
     let cut = request.extensions().get::<ConnectInfo<Cut>>().map(|info| info.0.clone());
     request.extensions_mut().insert(RequestId(asked.request_id.clone()));
     if !site.latency.is_zero() {
@@ -193,6 +196,7 @@ async fn carry(State((service, site)): State<(Service, Site)>, mut request: Requ
         None => next.run(request).await,
     };
     sign(&mut response, &asked);
+    response = site.crossed.tell(&asked, response).await;
     record(&site, &asked, &response, fault.as_ref());
     match fault {
         Some(Fault::HoldAnswer { gate }) => site.faults.gate(&gate).pass().await,
@@ -214,7 +218,10 @@ fn before(site: &Site, asked: &Asked, fault: Option<&Fault>, cut: Option<&Cut>) 
             }
             return Some(Canned::text(0, String::new()));
         }
-        Some(Fault::RefuseSignIn { code, error }) => return Some(refuse_sign_in(site, asked, code, error.as_deref())),
+        Some(Fault::RefuseSignIn { code, error, retry_after }) => {
+            let after = retry_after.header().filter(|_| asked.service == Service::Login);
+            return Some(refuse_sign_in(site, asked, code, error.as_deref()).header_if("retry-after", after));
+        }
         Some(fault) => {
             if let Some(canned) = answers::to_fault(asked.service, fault, &asked.request_id) {
                 return Some(canned);

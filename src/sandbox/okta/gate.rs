@@ -64,11 +64,11 @@ impl Gate {
                 if known {
                     Ok(Caller { name: token.to_owned(), role: Role::Everything })
                 } else {
-                    Err(okta_error(401, "E0000011", "Invalid token provided"))
+                    Err(refused("E0000011"))
                 }
             }
             "bearer" | "dpop" => self.check_service(request, &scheme, token),
-            _ => Err(okta_error(403, "E0000005", "Invalid session")),
+            _ => Err(refused("E0000005")),
         }
     }
 
@@ -89,7 +89,7 @@ impl Gate {
         let role = app.map_or(Role::Nothing, |app| app.role.clone());
         let is_list = matches!(path, "/api/v1/users" | "/api/v1/apps");
         if role != Role::Everything && !is_list {
-            return Err(okta_error(403, "E0000006", "You do not have permission to perform the requested action"));
+            return Err(refused("E0000006"));
         }
         Ok(Caller { name: token.client, role })
     }
@@ -114,6 +114,23 @@ impl Gate {
         window.spent += 1;
         Ok(meter)
     }
+}
+
+/// How the API refuses a credential: status, code, summary.
+const REFUSALS: [(u16, &str, &str); 3] = [
+    (403, "E0000005", "Invalid session"),
+    (403, "E0000006", "You do not have permission to perform the requested action"),
+    (401, "E0000011", "Invalid token provided"),
+];
+
+/// The refusal of a credential with this code.
+pub(super) fn refusal(code: &str) -> Option<Canned> {
+    let (status, code, summary) = REFUSALS.iter().find(|row| row.1 == code)?;
+    Some(okta_error(*status, code, summary))
+}
+
+fn refused(code: &str) -> Canned {
+    refusal(code).expect("a code of the table")
 }
 
 /// Who calls, and what they may see.

@@ -43,13 +43,17 @@ pub(crate) fn router(site: Site) -> Router {
         .with_state(site)
 }
 
-/// The refusal of Okta's catalogue with this text, in the shape that belongs to the path.
+/// The refusal of Okta's catalogue with this text, in the shape that belongs to the path; or that of an API token, by its
+/// code.
 pub(in crate::sandbox) fn refuse(site: &Site, path: &str, text: &str) -> Option<Canned> {
+    if let Some(canned) = gate::refusal(text) {
+        return Some(canned);
+    }
     let refusal = signin::refusal::Refusal::named(text)?;
     if path != signin::TOKEN {
         return Some(refusal.at_resource(&site.okta_url, path, gate::scope_of(path)));
     }
-    Some(refusal.at_token_endpoint())
+    Some(refusal.at_token_endpoint().header_if("dpop-nonce", refusal.asks_for_nonce().then(|| signin::nonce(site))))
 }
 
 async fn no_such_path(_: Uri) -> Response {

@@ -70,6 +70,12 @@ impl Office<'_> {
     }
 }
 
+/// The nonce that proofs have to carry now.
+pub(super) fn nonce(site: &Site) -> String {
+    let (state, used, now) = (site.world.read(), Used::default(), crate::sandbox::server::now().as_second());
+    Office { okta: &state.okta, keys: &site.keys, used: &used, base: &site.okta_url, now }.nonce()
+}
+
 /// `POST /oauth2/v1/token`.
 pub(super) async fn give_token(
     State(site): State<Site>,

@@ -84,7 +84,7 @@ impl Refusal {
     }
 
     /// Whether the answer has to bring a nonce.
-    pub(super) fn asks_for_nonce(self) -> bool {
+    pub(in crate::sandbox::okta) fn asks_for_nonce(self) -> bool {
         self == Self::USE_NONCE
     }
 
