@@ -1,6 +1,6 @@
 //! `login` and `logout`: a person signs in for the jobs that call as somebody, or no longer.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ async fn stopped(signals: &mut Receiver<Signal>) {
 }
 
 fn spinner() -> ProgressBar {
-    if !io::stderr().is_terminal() {
+    if !render::may_redraw() {
         return ProgressBar::hidden();
     }
     let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed})").expect("a constant template");

@@ -3,7 +3,7 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use comfy_table::{ContentArrangement, Table as Grid, presets};
 use jiff::tz::TimeZone;
@@ -216,10 +216,10 @@ pub fn terminal_width() -> Option<u16> {
     terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0.max(NARROWEST))
 }
 
-/// Whether color may be used at a terminal: <https://no-color.org>. It is never needed to understand anything.
+/// Whether standard error is a terminal on which a line can be drawn again.
 #[must_use]
-pub fn may_color(is_terminal: bool) -> bool {
-    is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+pub fn may_redraw() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("TERM").is_some_and(|kind| kind != "dumb")
 }
 
 /// An error with its causes, one a line, then what to do about it.

@@ -1,6 +1,5 @@
 //! The commands that make a run: `run`, `plan`, `approve`, `undo`. All go through the same runner as a schedule.
 
-use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use crate::app::{self, App, open_history};
 use crate::cli::args::{Approve, Global, JobName, Run, Undo};
 use crate::cli::carrier::{Carrier, carrier};
 use crate::cli::failure::Failure;
-use crate::cli::{caller, exit, report};
+use crate::cli::{caller, exit, render, report};
 use crate::clock::SystemClock;
 use crate::config;
 use crate::config::settings::Settings;
@@ -183,7 +182,7 @@ fn left(run: Option<&RunId>) -> Failure {
 
 /// Draws the progress on a terminal's standard error until the run is over.
 async fn show(mut steps: watch::Receiver<Step>) {
-    if !std::io::stderr().is_terminal() {
+    if !render::may_redraw() {
         return;
     }
     let bar = ProgressBar::new_spinner();

@@ -74,13 +74,18 @@ pub fn start(format: LogFormat, filter: Option<&str>, default: &str) -> Result<D
         .with_span_events(FmtSpan::NONE)
         .with_target(false)
         .with_writer(io::stderr);
-    let colored = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     match format {
-        LogFormat::Text => builder.with_ansi(colored).try_init(),
+        LogFormat::Text => builder.with_ansi(io::stderr().is_terminal() && may_color()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).with_ansi(false).try_init(),
     }
     .map_err(TelemetryError::Started)?;
     Ok(Destination::StandardError)
+}
+
+/// Whether a terminal may be colored: <https://no-color.org>. It is never needed to understand anything.
+fn may_color() -> bool {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    set("NO_COLOR").is_none() && set("TERM").is_some_and(|kind| kind != "dumb")
 }
 
 /// The operator's words come last and win.
