@@ -1,5 +1,10 @@
-//! Every way to sign in, with the real program against tenants that check as strictly as the vendors do; and every
-//! documented refusal, judged by exit code and message.
+//! Every way to sign in, with the real program against tenants that check as strictly as the vendors do.
+
+mod entra;
+mod fates;
+mod okta;
+mod pages;
+mod terminal;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -18,7 +23,7 @@ const TOKEN: &str = "/oauth2/v1/token";
 
 impl Org {
     /// Puts other lines in the place of those of the configuration that begin so.
-    fn reword(&self, lines: &[(&str, &str)]) {
+    pub(crate) fn reword(&self, lines: &[(&str, &str)]) {
         let mut text = fs::read_to_string(self.config()).unwrap();
         for (start, new) in lines {
             let old = text.lines().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("no line {start}"));
@@ -28,7 +33,7 @@ impl Org {
     }
 
     /// A secret in a file beside the others.
-    fn keep_secret(&self, name: &str, content: &str) -> String {
+    pub(crate) fn keep_secret(&self, name: &str, content: &str) -> String {
         let path = self.home().join("secrets").join(name);
         fs::write(&path, content).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
@@ -36,7 +41,7 @@ impl Org {
     }
 
     /// Signs in to Okta with a key in the place of the token.
-    fn with_okta_key(&self, key_id: &str, key: &str) {
+    pub(crate) fn with_okta_key(&self, key_id: &str, key: &str) {
         let (path, client) = (self.keep_secret("okta-key", key), &self.credentials().okta_client_id);
         let auth = format!("client_id = \"{client}\"\nkey_id = \"{key_id}\"\nprivate_key = {{ file = \"{path}\" }}");
         self.reword(&[("method = \"api-token\"", "method = \"private-key\""), ("token = ", &auth)]);
@@ -48,7 +53,7 @@ impl Org {
     }
 
     /// Signs the application in otherwise.
-    fn with_app(&self, auth: &str) {
+    pub(crate) fn with_app(&self, auth: &str) {
         self.reword(&[("method = \"client-secret\"", ""), ("client_secret = ", auth)]);
     }
 
@@ -176,6 +181,18 @@ async fn a_person_signs_in_by_a_code_and_out_again() {
     assert!(run.hint().contains("graphkeeper login"), "{}", run.hint());
 }
 
+/// The person types the code at the device page, and agrees.
+async fn approve(org: &Org, code: &str) {
+    let port = org.login_url().rsplit(':').next().unwrap().to_owned();
+    let body = format!("user_code={code}&answer=yes");
+    let request = format!(
+        "POST /devicelogin HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = within("the page answers", knock(&port, &request)).await;
+    assert!(answer.contains("You may close this window"), "{answer}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_who_types_the_code_at_the_page_is_signed_in() {
     let org = nobody().await;
@@ -185,14 +202,7 @@ async fn a_person_who_types_the_code_at_the_page_is_signed_in() {
     login.says("The code is good").await;
     let said = login.all_said();
     let code = said.lines().rfind(|line| line.starts_with("    ")).unwrap().trim();
-    let port = org.login_url().rsplit(':').next().unwrap().to_owned();
-    let body = format!("user_code={code}&answer=yes");
-    let request = format!(
-        "POST /devicelogin HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    );
-    let answer = within("the page answers", knock(&port, &request)).await;
-    assert!(answer.contains("You may close this window"), "{answer}");
+    approve(&org, code).await;
     login.finish().await.exits(0);
     org.run(&["run", "keepalive"]).await.exits(0);
 }
@@ -230,15 +240,21 @@ async fn get(address: &str) -> String {
 }
 
 /// What a browser does that `login --browser` sends on its way. Answers how the program ended.
-async fn by_browser(org: &Org) -> Output {
+pub(crate) async fn by_browser(org: &Org) -> Output {
+    by_browser_changing(org, |address| address).await
+}
+
+/// The same with a browser that opens another address than it was told.
+async fn by_browser_changing(org: &Org, change: impl FnOnce(String) -> String) -> Output {
     let mut login = org.spawn(&["login", "--browser", "--json"]);
     login.says("/authorize?").await;
     let said = login.all_said();
     let address = said.lines().find(|line| line.contains("/authorize?")).unwrap().trim().to_owned();
-    let redirected = get(&address).await;
+    let port = address.split("localhost%3A").nth(1).unwrap().split('&').next().unwrap().to_owned();
+    let redirected = get(&change(address)).await;
     let back = redirected.lines().find_map(|line| line.strip_prefix("location: ")).unwrap().trim().to_owned();
-    // A browser asks for `/` where no path is named.
-    let back = back.replacen('?', "/?", 1);
+    // A browser asks for `/` where no path is named; and it is the program that listens, whatever was redirected to.
+    let back = format!("http://localhost:{port}/?{}", back.split_once('?').unwrap().1);
     let stranger = get(&back.replace("state=", "state=x")).await;
     assert!(stranger.starts_with("HTTP/1.1 404"), "only the answer to its own question counts: {stranger}");
     let page = get(&back).await;
@@ -278,145 +294,37 @@ async fn a_claims_challenge_is_answered_with_the_next_token() {
     assert_eq!(org.asked(Service::Login, "/token"), 2);
 }
 
-/// How a run of a job that needs a sign-in ends.
-async fn refused(org: &Org, job: &str, service: Service, code: &str) -> Output {
-    let path = if service == Service::Okta { TOKEN } else { "/*/oauth2/v2.0/token" };
-    let fault = Fault::RefuseSignIn { code: code.to_owned(), error: None };
+/// Has every sign-in refused so.
+fn refuse(org: &Org, service: Service, path: &str, fault: Fault) {
     org.faults().clear();
     org.faults().order(Order::new(service, path, fault).when(When::Always));
-    org.run(&["run", job]).await
 }
 
-/// Every number of Entra's table of refusals, with the exit code that follows: 5 for a person, 1 for the rest.
-const ENTRA: [(&[u32], i32); 23] = [
-    (&[7_000_215, 70_002], 1),
-    (&[7_000_222], 1),
-    (&[700_027], 1),
-    (&[700_024, 500_133], 1),
-    (&[7_000_218], 1),
-    (&[700_025], 1),
-    (&[700_016], 1),
-    (&[7_000_112, 70_001], 1),
-    (&[90_002, 900_023], 1),
-    (&[90_038], 1),
-    (&[70_011, 700_022], 1),
-    (&[500_011, 650_052], 1),
-    (&[700_082], 5),
-    (&[50_173, 50_132, 50_133, 70_000, 70_008], 5),
-    (&[70_043], 5),
-    (&[50_076, 50_074, 50_078, 50_079, 50_072, 50_158, 700_020], 5),
-    (&[53_003, 53_000, 53_001, 53_002, 530_032, 530_033, 530_034, 530_035], 5),
-    (&[65_001, 650_056, 650_057], 5),
-    (&[90_094, 90_095], 5),
-    (&[50_057, 50_034, 50_055], 5),
-    (&[54_005], 5),
-    (&[90_133, 9_001_023], 1),
-    (&[50_196], 1),
-];
+/// Entra's token endpoint, and the one that begins a device's sign-in.
+const ENTRA_TOKEN: &str = "/*/oauth2/v2.0/token";
+const ENTRA_DEVICE: &str = "/*/oauth2/v2.0/devicecode";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_refusal_of_entra_is_served_and_ends_a_run_as_documented() {
-    let org = Org::empty().await;
-    org.configure("[jobs.keepalive]\nmin_interval = \"0 seconds\"");
-    for (numbers, code) in ENTRA {
-        for number in numbers {
-            let run = refused(&org, "keepalive", Service::Login, &number.to_string()).await;
-            assert_eq!(run.code, Some(code), "AADSTS{number}\n{}", run.all());
-            assert_eq!(run.reason(), format!("AADSTS{number}"));
-            assert!(run.message().contains(&format!("AADSTS{number}")) && !run.hint().is_empty(), "{}", run.all());
-            assert!(run.message().contains("trace id"), "{}", run.message());
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_transient_refusal_of_entra_is_no_reason_to_wake_anybody() {
-    let org = Org::empty().await;
-    // Those that come with a status that is tried again cost patience, and are tried elsewhere.
-    for number in ["50033", "50087", "90012", "90024", "90090"] {
-        let run = refused(&org, "licenses", Service::Login, number).await.exits(1);
-        assert_eq!((run.outcome().as_str(), run.reason()), ("failed", format!("AADSTS{number}")));
-    }
-    org.faults().clear();
-    org.run(&["run", "licenses"]).await.exits(0);
-}
-
-/// Every sentence of Okta's tables that a token endpoint says, with the exit code that follows.
-const OKTA: [(&str, i32); 24] = [
-    ("No client credentials found.", 1),
-    ("Invalid value for 'client_id' parameter.", 1),
-    ("The issuer claim for client_assertion is not a valid client_id.", 1),
-    ("The subject claim for client_assertion is not a valid client_id.", 1),
-    ("The audience claim for client_assertion must be the endpoint invoked for the request.", 1),
-    ("The client_assertion must contain the 'exp' claim as seconds since epoch.", 1),
-    ("The client_assertion token is expired.", 1),
-    ("The client_assertion token has an expiration too far into the future.", 1),
-    ("The client_assertion token must be issued before the current time.", 1),
-    ("The client_assertion token has already been used.", 1),
-    ("The client_assertion signature is invalid.", 1),
-    ("The parsing of the client_assertion failed.", 1),
-    ("The client_assertion JWT kid is invalid.", 1),
-    ("The client_assertion signature algorithm is invalid.", 1),
-    ("The client does not have a JWKSet configured, but the client_assertion requires one.", 1),
-    (
-        "Client Credentials requests to the Org Authorization Server must use the private_key_jwt token_endpoint_auth_method.",
-        1,
-    ),
-    (
-        "Only clients with 'application_type' of 'service' may use the client_credentials 'grant_type' with the Org Authorization Server.",
-        1,
-    ),
-    ("The client_assertion_type is invalid.", 1),
-    ("The token request must specify a 'grant_type'.", 1),
-    ("No scopes were requested.", 1),
-    ("Cannot request 'openid' scopes using client credentials.", 1),
-    ("You are not allowed any of the requested scopes.", 5),
-    ("The client is not authorized to use the provided grant type.", 1),
-    ("The request is made from outside the client's permitted network zones.", 5),
-];
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_refusal_of_okta_is_served_and_ends_a_run_as_documented() {
-    let org = Org::team(["ana"]).await;
-    org.with_okta_service();
-    let proofs = [
-        "Authorization server requires nonce in DPoP proof.",
-        "The DPoP proof JWT header is missing.",
-        "'htu' claim in the DPoP proof JWT is invalid.",
-        "The DPoP proof JWT is issued in the future.",
-        "The DPoP proof JWT has already been used.",
-    ];
-    for (text, code) in OKTA.into_iter().chain(proofs.map(|text| (text, 1))) {
-        let run = refused(&org, "managers", Service::Okta, text).await;
-        assert_eq!(run.code, Some(code), "{text}\n{}", run.all());
-        assert!(run.message().contains(text) && !run.hint().is_empty(), "{text}\n{}", run.all());
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_okta_says_against_a_token_at_its_api_is_read_from_the_header() {
-    let org = Org::team(["ana"]).await;
-    org.with_okta_service();
-    for (text, code, word) in [
-        ("The access token provided does not contain the required scopes.", 5, "insufficient_scope"),
-        ("The access token has been revoked.", 5, "invalid_token"),
-        ("'ath' claim in the DPoP proof does not match the presented access_token.", 1, "invalid_dpop_proof"),
-    ] {
-        let fault = Fault::RefuseSignIn { code: text.to_owned(), error: None };
-        org.faults().clear();
-        org.faults().order(Order::new(Service::Okta, "/api/v1/users", fault));
-        let run = org.reconcile().await.exits(code);
-        assert_eq!(run.reason(), word);
-        assert!(run.message().contains(text), "{}", run.message());
-    }
-}
+/// A keepalive job that a test may run as often as it likes.
+pub(crate) const OFTEN: &str = "[jobs.keepalive]\nmin_interval = \"0 seconds\"";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_credential_costs_two_token_calls_a_run_at_most() {
     let org = Org::team(["ana"]).await;
-    refused(&org, "managers", Service::Login, "7000222").await.exits(1);
+    refuse(&org, Service::Login, ENTRA_TOKEN, Fault::refuse_sign_in("7000222"));
+    org.reconcile().await.exits(1);
     assert!(org.asked(Service::Login, "/token") <= 2, "{}", org.asked(Service::Login, "/token"));
     let before = org.asked(Service::Login, "/token");
-    refused(&org, "keepalive", Service::Login, "700082").await.exits(5);
+    refuse(&org, Service::Login, ENTRA_TOKEN, Fault::refuse_sign_in("700082"));
+    org.run(&["run", "keepalive"]).await.exits(5);
     assert!(org.asked(Service::Login, "/token") - before <= 2);
+}
+
+/// What a vendor's server answers a request that is sent as it is: status, header lines in lower case, body.
+async fn served(base: &str, method: &str, path: &str) -> (u16, String, String) {
+    let host = base.strip_prefix("http://").unwrap();
+    let request = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    let answer = within("the server answers", knock(host.rsplit(':').next().unwrap(), &request)).await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, head.to_owned(), body.to_owned())
 }

@@ -3,6 +3,7 @@
 pub(crate) mod database;
 pub(crate) mod jail;
 pub(crate) mod process;
+pub(crate) mod terminal;
 
 use std::fs;
 use std::ops::Deref;
