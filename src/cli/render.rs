@@ -216,10 +216,10 @@ pub fn terminal_width() -> Option<u16> {
     terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0.max(NARROWEST))
 }
 
-/// Whether standard error is a terminal on which a line can be drawn again.
+/// Whether standard error is a terminal. Where its `TERM` says that no line can be drawn again, the library draws none.
 #[must_use]
 pub fn may_redraw() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("TERM").is_some_and(|kind| kind != "dumb")
+    io::stderr().is_terminal()
 }
 
 /// An error with its causes, one a line, then what to do about it.
