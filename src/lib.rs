@@ -18,6 +18,7 @@ pub mod history;
 pub mod schedule;
 pub mod reconcile;
 pub mod domain;
+pub mod pki;
 pub mod clock;
 pub mod secret;
 pub mod telemetry;

@@ -6,15 +6,12 @@ use url::Url;
 
 use crate::app::AppError;
 use crate::app::identities::{self, Identity};
+use crate::app::network::Way;
 use crate::app::secrets::{Reader, Secrets};
 use crate::auth::Authorizer;
 use crate::clock::Clock;
-use crate::config::settings::{
-    HttpSettings, JobSettings, ManagersSettings, ScopeSettings, Settings, Work as WorkSettings,
-};
+use crate::config::settings::{JobSettings, ManagersSettings, ScopeSettings, Settings, Work as WorkSettings};
 use crate::graph::GraphClient;
-use crate::http::Client;
-use crate::http::client::ClientSettings;
 use crate::jobs::keepalive::Keepalive;
 use crate::jobs::licenses::Licenses;
 use crate::jobs::managers::{Managers, ScopeRule};
@@ -27,8 +24,7 @@ const OKTA_SHARE: f64 = 0.6;
 /// The clients that the jobs share: one token, one pace each. Made from other settings, they keep all for which those are
 /// the same: a token is not fetched again, and what a vendor asked for is remembered, because somebody edited a schedule.
 pub(super) struct Clients {
-    http: Client,
-    http_settings: HttpSettings,
+    way: Way,
     okta: Option<Okta>,
     app: Option<Identity>,
     user: Option<Identity>,
@@ -58,13 +54,14 @@ impl Clients {
         env: &[(String, String)],
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, Vec<AppError>> {
-        let same = before.filter(|before| before.http_settings == settings.http);
-        let http = same.map_or_else(|| http_client(&settings.http, clock), |same| same.http.clone());
         let mut reader = Reader::new(env, before.map(|before| &before.secrets));
+        let way = Way::make(before.map(|before| &before.way), &settings.http, &mut reader, clock);
+        let same = before.filter(|before| before.way.is_that_of(&way));
+        let http = &way.http;
 
         let okta = settings.okta.as_ref().map(|okta| {
             let kept = same.and_then(|same| same.okta.as_ref()).map(|okta| &okta.identity);
-            let identity = identities::okta(okta, settings, &mut reader, &http, clock).or_kept(kept);
+            let identity = identities::okta(okta, settings, &mut reader, http, clock).or_kept(kept);
             let (org_url, auth) = (okta.org_url.clone(), identity.authorizer());
             let known = before.and_then(|before| before.okta.as_ref()).filter(|known| known.org_url == org_url);
             let client = match known {
@@ -73,9 +70,9 @@ impl Clients {
             };
             Okta { org_url, identity, client }
         });
-        let app = identities::app(settings, &mut reader, &http, clock);
+        let app = identities::app(settings, &mut reader, http, clock);
         let app = app.map(|app| app.or_kept(same.and_then(|same| same.app.as_ref())));
-        let user = identities::user(settings, &mut reader, &http, clock);
+        let user = identities::user(settings, &mut reader, http, clock);
         let user = user.map(|user| user.or_kept(same.and_then(|same| same.user.as_ref())));
 
         let secrets = reader.end()?;
@@ -85,8 +82,7 @@ impl Clients {
             Some(before) => before.graph.with(http.clone(), authorizers.0, authorizers.1),
             None => GraphClient::new(http.clone(), authorizers.0, authorizers.1, graph_url.clone()),
         };
-        let http_settings = settings.http.clone();
-        Ok(Self { http, http_settings, okta, app, user, graph, graph_url, secrets })
+        Ok(Self { way, okta, app, user, graph, graph_url, secrets })
     }
 
     /// Whether all secrets are those of `other`.
@@ -135,8 +131,9 @@ impl Clients {
 
 /// The person's identity without anything else.
 pub(super) fn person(settings: &Settings, env: &[(String, String)], clock: &Arc<dyn Clock>) -> Option<Arc<Authorizer>> {
-    let http = http_client(&settings.http, clock);
-    identities::user(settings, &mut Reader::new(env, None), &http, clock).map(|user| user.authorizer())
+    let mut reader = Reader::new(env, None);
+    let way = Way::make(None, &settings.http, &mut reader, clock);
+    identities::user(settings, &mut reader, &way.http, clock).map(|user| user.authorizer())
 }
 
 fn managers_job(settings: &ManagersSettings, okta: OktaClient, graph: GraphClient) -> Managers {
@@ -157,8 +154,4 @@ fn managers_job(settings: &ManagersSettings, okta: OktaClient, graph: GraphClien
         confirm_after: settings.confirm_after,
         check_after: settings.check_after,
     }
-}
-
-fn http_client(settings: &HttpSettings, clock: &Arc<dyn Clock>) -> Client {
-    Client::new(ClientSettings { timeout: settings.timeout, ..ClientSettings::default() }, Arc::clone(clock))
 }

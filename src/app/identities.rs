@@ -8,6 +8,7 @@ use crate::app::secrets::Reader;
 use crate::auth::store::is_kept_in;
 use crate::auth::{AssertionStyle, Authorizer, ClientAuth, EntraApp, EntraUser, OktaService, SecretStyle};
 use crate::clock::Clock;
+use crate::config::secrets::SecretRef;
 use crate::config::settings::{
     AppAuth, Assertion, EntraSettings, OktaAuth, OktaSettings, ScopeSettings, SendSecret, Settings, Work,
 };
@@ -111,14 +112,21 @@ pub(super) fn app(
             };
             (ClientAuth::Secret { secret: source, style }, vec![secret])
         }
-        AppAuth::Certificate { certificate, private_key, assertion } => {
+        AppAuth::Certificate { certificate, private_key, password, assertion } => {
             let (certificate, text) = reader.source("entra.app.certificate", certificate);
-            let (private_key, key) = reader.source("entra.app.private_key", private_key);
+            let mut secrets = vec![text];
+            let mut other = |key, place: &Option<SecretRef>| {
+                let (source, secret) = reader.source(key, place.as_ref()?);
+                secrets.push(secret);
+                Some(source)
+            };
+            let private_key = other("entra.app.private_key", private_key);
+            let password = other("entra.app.password", password);
             let style = match assertion {
                 Assertion::Ps256 => AssertionStyle::Ps256,
                 Assertion::Rs256 => AssertionStyle::Rs256,
             };
-            (ClientAuth::Certificate { certificate, private_key, style }, vec![text, key])
+            (ClientAuth::Certificate { certificate, private_key, password, style }, secrets)
         }
         // Not held against the identity: the platform replaces it all the time.
         AppAuth::FederatedToken { token_file } => {

@@ -12,7 +12,6 @@ use crate::app::differences::{needing_a_restart, summary};
 use crate::app::{App, AppError};
 use crate::config;
 use crate::config::problem::Problems;
-use crate::config::secrets::SecretRef;
 use crate::config::settings::Settings;
 use crate::config::watch::SETTLE;
 use crate::jobs::error::chain;
@@ -209,12 +208,7 @@ fn said(problem: &AppError) -> String {
 }
 
 fn secret_files(settings: &Settings) -> Vec<PathBuf> {
-    let file = |secret: &SecretRef| match secret {
-        SecretRef::File(path) => Some(path.clone()),
-        // The platform renews it many times a day, and it is read each time it is needed.
-        SecretRef::TokenFile(_) | SecretRef::Env(_) | SecretRef::Credential(_) => None,
-    };
-    settings.secrets.iter().filter_map(|named| file(&named.secret)).collect()
+    settings.secrets.iter().filter_map(|named| named.secret.watched_file().map(Path::to_owned)).collect()
 }
 
 #[cfg(test)]

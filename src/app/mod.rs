@@ -5,6 +5,7 @@ mod differences;
 pub mod entries;
 mod identities;
 pub mod live;
+mod network;
 mod secrets;
 pub mod upkeep;
 
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::clients::Clients;
-use crate::auth::Authorizer;
+use crate::auth::{Authorizer, KeyError};
 use crate::clock::Clock;
 use crate::config::secrets::SecretError;
 use crate::config::settings::{JobSettings, Settings};
@@ -34,6 +35,8 @@ pub enum AppError {
     State { path: PathBuf, source: std::io::Error },
     #[error("{key} cannot be read")]
     Secret { key: &'static str, source: SecretError },
+    #[error("{key} cannot be used")]
+    Unusable { key: &'static str, source: KeyError },
     #[error("the history in {} cannot be used", path.display())]
     History { path: PathBuf, source: HistoryError },
     #[error("there is no job `{name}` in the configuration{}", suggestion(near.as_deref()))]
@@ -55,6 +58,7 @@ impl AppError {
         match self {
             Self::State { .. } => Some("run as the service's user, or set `[state] directory`".to_owned()),
             Self::Secret { source, .. } => source.hint(),
+            Self::Unusable { source, .. } => source.hint().map(str::to_owned),
             Self::History { source, .. } => source.hint().map(str::to_owned),
             Self::NoJob { .. } => Some("`graphkeeper jobs` lists them".to_owned()),
             Self::Unfit { name, .. } => Some(format!("`graphkeeper run {name}` runs it")),
@@ -65,7 +69,7 @@ impl AppError {
     /// The key of the secret that this is about.
     const fn key(&self) -> Option<&'static str> {
         match self {
-            Self::Secret { key, .. } => Some(key),
+            Self::Secret { key, .. } | Self::Unusable { key, .. } => Some(key),
             _ => None,
         }
     }
@@ -75,7 +79,9 @@ impl AppError {
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Secret { .. } | Self::NoJob { .. } | Self::Unfit { .. } | Self::Lacks(_) => true,
+            Self::Secret { .. } | Self::Unusable { .. } | Self::NoJob { .. } | Self::Unfit { .. } | Self::Lacks(_) => {
+                true
+            }
             Self::History { source, .. } => source.is_lasting(),
             Self::State { .. } => false,
         }

@@ -9,10 +9,17 @@ use tracing::warn;
 use crate::app::AppError;
 use crate::auth::store::is_kept_in;
 use crate::auth::{Keeps, Source, Unavailable};
+use crate::config::network::ProxyPassword;
 use crate::config::secrets::SecretRef;
 use crate::config::settings::{AppAuth, OktaAuth, Settings};
 use crate::domain::run::JobKind;
+use crate::http::Trouble;
+use crate::jobs::error::chain;
 use crate::secret::Secret;
+
+/// What the configuration calls the files that the network needs.
+pub(super) const CA_FILE: &str = "http.ca_file";
+pub(super) const PROXY_PASSWORD: &str = "http.proxy_password";
 
 /// Secrets as they were read.
 #[derive(Default)]
@@ -67,6 +74,20 @@ impl<'a> Reader<'a> {
         (source(key, place, Arc::clone(&self.env), secret.clone()), secret)
     }
 
+    /// The secret at `place` as it is now, for what is made of it once.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be had.
+    pub(super) fn read(&mut self, key: &'static str, place: &SecretRef) -> Result<Secret, Trouble> {
+        let (_, secret) = self.source(key, place);
+        secret.ok_or_else(|| {
+            let found = self.problems.iter().find(|problem| problem.key() == Some(key));
+            let reason = found.map_or_else(|| format!("{key} cannot be read"), |problem| chain(problem));
+            Trouble { reason, hint: found.and_then(AppError::hint) }
+        })
+    }
+
     /// The same for one that is replaced all the time, so that another one is no news.
     pub(super) fn passing(&mut self, key: &'static str, place: &SecretRef) -> (Source, Option<Secret>) {
         let (source, secret) = self.source(key, place);
@@ -81,6 +102,11 @@ impl<'a> Reader<'a> {
         self.problems.truncate(problems);
         self.read.worn.truncate(worn);
         found
+    }
+
+    /// Something that was read is of no use.
+    pub(super) fn refuse(&mut self, problem: AppError) {
+        self.problems.push(problem);
     }
 
     /// What was read.
@@ -100,14 +126,9 @@ impl<'a> Reader<'a> {
 }
 
 fn source(key: &'static str, place: &SecretRef, env: Arc<[(String, String)]>, known: Option<Secret>) -> Source {
-    let keeps = match place {
-        SecretRef::File(_) | SecretRef::TokenFile(_) => Keeps::UpToDate,
-        SecretRef::Env(_) | SecretRef::Credential(_) => Keeps::FromTheStart,
-    };
+    let keeps = if place.is_from_the_start() { Keeps::FromTheStart } else { Keeps::UpToDate };
     let place = place.clone();
-    let read = move || {
-        place.read(&env).map_err(|error| Unavailable { reason: crate::jobs::error::chain(&error), hint: error.hint() })
-    };
+    let read = move || place.read(&env).map_err(|error| Unavailable { reason: chain(&error), hint: error.hint() });
     Source::new(key, keeps, read).knowing(known)
 }
 
@@ -118,14 +139,25 @@ fn source(key: &'static str, place: &SecretRef, env: Arc<[(String, String)]>, kn
 /// The first that cannot be read.
 pub(super) fn try_for(kind: JobKind, settings: &Settings, env: &[(String, String)]) -> Result<(), AppError> {
     let needed = match kind {
-        JobKind::Managers => okta(settings).into_iter().chain(app(settings)).collect(),
+        JobKind::Managers => okta(settings).into_iter().chain(app(settings)).collect::<Vec<_>>(),
         JobKind::Keepalive => user(settings),
         JobKind::Licenses => app(settings),
     };
-    for (key, place) in needed {
+    for (key, place) in network(settings).into_iter().chain(needed) {
         place.read(env).map_err(|source| AppError::Secret { key, source })?;
     }
     Ok(())
+}
+
+/// What the network needs to be used, whoever is spoken to.
+fn network(settings: &Settings) -> Vec<(&'static str, &SecretRef)> {
+    let http = &settings.http;
+    let password = http.proxy.as_ref().and_then(|proxy| match &proxy.credentials.as_ref()?.password {
+        ProxyPassword::At(place) => Some(place),
+        ProxyPassword::Known(_) => None,
+    });
+    let named = [(CA_FILE, http.ca_file.as_ref()), (PROXY_PASSWORD, password)];
+    named.into_iter().filter_map(|(key, place)| Some((key, place?))).collect()
 }
 
 /// The secrets towards Okta.
@@ -154,8 +186,10 @@ fn app(settings: &Settings) -> Vec<(&'static str, &SecretRef)> {
     let Some(app) = &settings.entra.app else { return Vec::new() };
     match &app.auth {
         AppAuth::ClientSecret { secret, .. } => vec![("entra.app.client_secret", secret)],
-        AppAuth::Certificate { certificate, private_key, .. } => {
-            vec![("entra.app.certificate", certificate), ("entra.app.private_key", private_key)]
+        AppAuth::Certificate { certificate, private_key, password, .. } => {
+            let others = [("entra.app.private_key", private_key), ("entra.app.password", password)];
+            let others = others.into_iter().filter_map(|(key, place)| Some((key, place.as_ref()?)));
+            std::iter::once(("entra.app.certificate", certificate)).chain(others).collect()
         }
         AppAuth::FederatedToken { token_file } => vec![("entra.app.token_file", token_file)],
     }

@@ -9,7 +9,6 @@ use url::Url;
 use url::form_urlencoded::byte_serialize;
 use uuid::Uuid;
 
-use crate::auth::certificate::Certificate;
 use crate::auth::error::AuthError;
 use crate::auth::jwt::{Head, KeyError, Scheme, SigningKey};
 use crate::auth::signin::{Endpoint, Token};
@@ -17,6 +16,7 @@ use crate::auth::source::Source;
 use crate::auth::{JWT_BEARER, plain, with_remedy};
 use crate::clock::Clock;
 use crate::http::{Client, Draft};
+use crate::pki::{Certificate, pfx};
 use crate::secret::{Secret, Wiped};
 
 /// Seconds that an assertion lives.
@@ -54,10 +54,12 @@ pub enum ClientAuth {
         style: SecretStyle,
     },
     Certificate {
-        /// PEM.
+        /// PEM, or a PFX.
         certificate: Source,
-        /// PEM, RSA.
-        private_key: Source,
+        /// PEM, RSA. Absent when it is where the certificate is.
+        private_key: Option<Source>,
+        /// Of a PFX that has one.
+        password: Option<Source>,
         style: AssertionStyle,
     },
     /// A token of the platform on which the program runs, read again each time: platforms renew it often.
@@ -99,8 +101,9 @@ impl ClientAuth {
             Self::Secret { secret, style: SecretStyle::Basic } => {
                 basic_header = Some(basic(client_id, &secret.read(identity)?));
             }
-            Self::Certificate { certificate, private_key, style } => {
-                let assertion = assertion((certificate, private_key), *style, endpoint, client_id, now)?;
+            Self::Certificate { certificate, private_key, password, style } => {
+                let places = (certificate, private_key.as_ref(), password.as_ref());
+                let assertion = assertion(places, *style, endpoint, client_id, now)?;
                 fields.extend([("client_assertion_type", plain(JWT_BEARER)), ("client_assertion", assertion)]);
             }
             Self::Federated { token } => {
@@ -116,7 +119,7 @@ impl ClientAuth {
         match self {
             Self::Public => None,
             Self::Secret { secret, .. } => Some(secret),
-            Self::Certificate { private_key, .. } => Some(private_key),
+            Self::Certificate { certificate, private_key, .. } => Some(private_key.as_ref().unwrap_or(certificate)),
             Self::Federated { token } => Some(token),
         }
     }
@@ -158,46 +161,73 @@ impl EntraApp {
     }
 }
 
-/// A certificate and its key as text, read and found to belong together. Answers the certificate's last moment.
+/// A certificate and its key as text, read and found to belong together: PEM in one text or in two, or a PFX with its
+/// password. Answers the certificate's last moment.
 ///
 /// # Errors
 ///
 /// [`KeyError`] when one of them cannot be used, they are not of one pair, or the certificate ended before `now`.
-pub fn check_pair(certificate: &Secret, private_key: &Secret, now: Timestamp) -> Result<Timestamp, KeyError> {
-    pair(certificate, private_key, now).map(|(certificate, _)| certificate.ends)
+pub fn check_pair(
+    certificate: &Secret,
+    private_key: Option<&Secret>,
+    password: Option<&Secret>,
+    now: Timestamp,
+) -> Result<Timestamp, KeyError> {
+    pair(certificate, private_key, password, now).map(|(certificate, _)| certificate.ends)
 }
 
-fn pair(certificate: &Secret, private_key: &Secret, now: Timestamp) -> Result<(Certificate, SigningKey), KeyError> {
-    let certificate = Certificate::read(certificate.expose())?;
-    let key = SigningKey::read(private_key)?;
+fn pair(
+    certificate: &Secret,
+    private_key: Option<&Secret>,
+    password: Option<&Secret>,
+    now: Timestamp,
+) -> Result<(Certificate, SigningKey), KeyError> {
+    let opened = match (private_key, pfx::find(certificate.expose())) {
+        (None, Some(der)) => Some(pfx::open(&der, password)?),
+        (None, None) if password.is_some() => return Err(KeyError::PasswordForPem),
+        _ => None,
+    };
+    let text = opened.as_ref().unwrap_or(certificate);
+    let certificates = certificates(text)?;
+    let key = SigningKey::read(private_key.unwrap_or(text)).map_err(|error| match (private_key, error) {
+        (None, KeyError::NotPrivate(_)) => KeyError::OnlyCertificate,
+        (_, error) => error,
+    })?;
     if !key.is_rsa() {
         return Err(KeyError::NotRsa);
     }
-    if !key.is_half_of(&certificate.public_key) {
-        return Err(KeyError::OtherKey);
-    }
+    // A chain may stand in any order.
+    let own = certificates.into_iter().find(|certificate| key.is_half_of(&certificate.public_key));
+    let certificate = own.ok_or(KeyError::OtherKey)?;
     if certificate.ends <= now {
         return Err(KeyError::Ended(certificate.ends.to_string()));
     }
     Ok((certificate, key))
 }
 
+/// The certificates in a text, of which there is at least one.
+pub(super) fn certificates(text: &Secret) -> Result<Vec<Certificate>, KeyError> {
+    let certificates = Certificate::all(text.expose()).map_err(|_| KeyError::Damaged)?;
+    if certificates.is_empty() { Err(KeyError::NoCertificate) } else { Ok(certificates) }
+}
+
 fn assertion(
-    (certificate, private_key): (&Source, &Source),
+    (certificate, private_key, password): (&Source, Option<&Source>, Option<&Source>),
     style: AssertionStyle,
     endpoint: &Endpoint,
     client_id: &str,
     now: Timestamp,
 ) -> Result<Secret, AuthError> {
     let identity = endpoint.identity;
-    let (text, key_text) = (certificate.read(identity)?, private_key.read(identity)?);
+    let read = |source: Option<&Source>| source.map(|source| source.read(identity)).transpose();
+    let (text, key_text, password_text) = (certificate.read(identity)?, read(private_key)?, read(password)?);
     let unusable = |source: KeyError| {
-        let about_key =
+        let of_key =
             matches!(source, KeyError::Encrypted | KeyError::NotPrivate(_) | KeyError::NoKey | KeyError::NotRsa);
-        let key = if about_key { private_key.key() } else { certificate.key() };
-        AuthError::Key { identity, key, source }
+        let about = private_key.filter(|_| of_key).unwrap_or(certificate);
+        AuthError::Key { identity, key: about.key(), source }
     };
-    let (certificate, key) = pair(&text, &key_text, now).map_err(unusable)?;
+    let (certificate, key) = pair(&text, key_text.as_ref(), password_text.as_ref(), now).map_err(unusable)?;
     let (head, scheme) = match style {
         AssertionStyle::Ps256 => (Head { x5t_s256: Some(certificate.sha256()), ..Head::default() }, Scheme::Ps256),
         AssertionStyle::Rs256 => (Head { x5t: Some(certificate.sha1()), ..Head::default() }, Scheme::Usual),

@@ -14,7 +14,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::auth::pem;
+use crate::pki::{PfxError, pem};
 use crate::secret::{Secret, Wiped};
 
 /// Why a private key or a certificate cannot be used. No message quotes any of it.
@@ -28,6 +28,12 @@ pub enum KeyError {
     NoKey,
     #[error("it holds no certificate in PEM form")]
     NoCertificate,
+    #[error("it holds a certificate and no private key")]
+    OnlyCertificate,
+    #[error("it is PEM, and `password` is for a PFX")]
+    PasswordForPem,
+    #[error(transparent)]
+    Pfx(#[from] PfxError),
     #[error("the key in it is damaged, too short, or of a kind that is not known here")]
     Damaged,
     #[error("the key in it is on an elliptic curve, and an RSA key is needed here")]
@@ -48,6 +54,11 @@ impl KeyError {
             Self::Encrypted => {
                 Some("take the password off (`openssl pkcs8 -in KEY -out NEW`) and let only the service read the file")
             }
+            Self::OnlyCertificate => {
+                Some("say where its key is by `private_key`, or name a PFX or PEM file that holds both")
+            }
+            Self::PasswordForPem => Some("leave `password` out, and let only the service read the file"),
+            Self::Pfx(source) => Some(source.hint()),
             Self::NotPrivate(_) => Some("name the file with the private half of the key"),
             Self::NoKey | Self::NoCertificate => Some("look for a file that begins with `-----BEGIN`"),
             Self::Damaged => Some(

@@ -6,7 +6,6 @@
 
 pub mod authorizer;
 pub mod browser;
-mod certificate;
 pub mod challenge;
 pub mod claims;
 pub mod device;
@@ -15,7 +14,6 @@ pub mod entra;
 pub mod error;
 pub mod jwt;
 pub mod okta;
-mod pem;
 mod refusal;
 mod seal;
 mod signin;
@@ -53,7 +51,7 @@ pub fn check_signing_key(key: &Secret) -> Result<(), KeyError> {
 ///
 /// [`KeyError`] with what is wrong with it.
 pub fn check_certificate(text: &Secret) -> Result<(), KeyError> {
-    certificate::Certificate::read(text.expose()).map(drop)
+    entra::certificates(text).map(drop)
 }
 
 /// Whether a text is hard enough to guess to encrypt with it.

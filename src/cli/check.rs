@@ -99,6 +99,7 @@ impl Findings {
                     "{verdict}{counts}: {jobs}, state in {directory}, fingerprint {}",
                     settings.fingerprint
                 );
+                let _ = writeln!(text, "Network: {}", settings.http.describe());
                 for job in settings.jobs.values() {
                     job_text(&mut text, job, now);
                 }
@@ -117,6 +118,7 @@ impl Findings {
         json!({
             "ok": self.problems.is_empty(),
             "fingerprint": self.settings.as_ref().map(|settings| settings.fingerprint.as_str()),
+            "network": self.settings.as_ref().map(|settings| settings.http.describe()),
             "problems": list(&self.problems),
             "warnings": list(&self.warnings),
             "jobs": jobs.collect::<Vec<_>>(),
@@ -272,6 +274,7 @@ every = "2 days"
         warning: gk.toml:6:32: okta.auth.token: credential `okta-token` cannot be found: $CREDENTIALS_DIRECTORY is not set; start the service with LoadCredential=okta-token:/path/to/file, or use { file = "…" }
 
         The configuration is good (1 warning): 3 jobs, state in /var/lib/graphkeeper, fingerprint FINGERPRINT
+        Network: TLS 1.2 or later; authorities of the system; no proxy
 
         keepalive (keepalive): At 02:00, on Sunday and Wednesday
           next in America/New_York, each up to 20 minutes later

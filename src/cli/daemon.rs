@@ -71,6 +71,10 @@ pub(super) async fn serve(
     signals: tokio::sync::mpsc::Receiver<daemon::Signal>,
 ) -> Result<u8, Failure> {
     app.close_lost(&caller::name()).await?;
+    for warning in &app.settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    tracing::info!("the services are reached by {}", app.settings.http.describe());
     let entries = entries(&app, When::Start).await?;
     let (history, clock) = (app.history.clone(), Arc::clone(&app.clock));
     let told_by = Arc::clone(&clock);

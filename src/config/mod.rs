@@ -7,6 +7,7 @@ mod key;
 mod later;
 mod load;
 mod near;
+pub mod network;
 mod parse;
 pub mod problem;
 mod raw;

@@ -46,6 +46,12 @@ pub(super) struct RawHistory {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawHttp {
     pub(super) timeout: Option<String>,
+    pub(super) connect_timeout: Option<String>,
+    pub(super) ip: Option<String>,
+    pub(super) ca_file: Option<String>,
+    pub(super) proxy: Option<String>,
+    pub(super) proxy_password: Option<RawSecret>,
+    pub(super) no_proxy: Option<List<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -86,6 +92,7 @@ pub(super) struct RawEntraApp {
     pub(super) client_secret_ends: Option<String>,
     pub(super) certificate: Option<RawSecret>,
     pub(super) private_key: Option<RawSecret>,
+    pub(super) password: Option<RawSecret>,
     pub(super) assertion: Option<String>,
     pub(super) token_file: Option<String>,
 }

@@ -96,6 +96,13 @@ impl Report {
         self.warnings.push((rank, problem));
     }
 
+    /// A variable that is no key is worth a second look.
+    pub(super) fn warn_of_variable(&mut self, name: &str, message: String) {
+        let origin = Origin::Environment { variable: name.to_owned() };
+        let problem = Problem { origin, key: String::new(), message, suggestion: None };
+        self.warnings.push(((usize::MAX, 0, 0), problem));
+    }
+
     fn add(&mut self, path: &KeyPath, part: Part, message: String, suggestion: Option<String>) {
         let (rank, origin) = self.locate(path, part);
         self.problems.push((rank, Problem { origin, key: path.to_string(), message, suggestion }));

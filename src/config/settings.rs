@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::auth;
 use crate::auth::KeyError;
+use crate::config::network::HttpSettings;
 use crate::config::problem::{Origin, Problem};
 use crate::config::secrets::{SecretError, SecretRef};
 use crate::domain::run::{JobKind, Mode};
@@ -112,10 +113,14 @@ impl Settings {
     /// What is wrong with the application's certificate and key taken together, where each by itself is good.
     #[must_use]
     pub fn pair_problem(&self, env: &[(String, String)], now: Timestamp) -> Option<Problem> {
-        let AppAuth::Certificate { certificate, private_key, .. } = &self.entra.app.as_ref()?.auth else { return None };
-        let (text, key) = (certificate.read(env).ok()?, private_key.read(env).ok()?);
-        let error = auth::entra::check_pair(&text, &key, now).err()?;
-        let about_both = matches!(error, KeyError::OtherKey | KeyError::Ended(_) | KeyError::NotRsa);
+        let AppAuth::Certificate { certificate, private_key, password, .. } = &self.entra.app.as_ref()?.auth else {
+            return None;
+        };
+        let read = |place: &Option<SecretRef>| place.as_ref().map(|place| place.read(env)).transpose().ok();
+        let (text, key, password) = (certificate.read(env).ok()?, read(private_key)?, read(password)?);
+        let error = auth::entra::check_pair(&text, key.as_ref(), password.as_ref(), now).err()?;
+        let alone = private_key.is_none();
+        let about_both = alone || matches!(error, KeyError::OtherKey | KeyError::Ended(_) | KeyError::NotRsa);
         let named = self.secrets.iter().find(|named| named.secret == *certificate).filter(|_| about_both)?;
         Some(named.unusable(&error))
     }
@@ -133,12 +138,6 @@ pub struct Zone {
 pub struct ControlSettings {
     /// A Unix socket; short enough to be bound.
     pub socket: PathBuf,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct HttpSettings {
-    /// For one try of one request, from connecting to the last byte.
-    pub timeout: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -228,13 +227,14 @@ pub enum AppAuth {
     },
     Certificate {
         certificate: SecretRef,
-        private_key: SecretRef,
+        /// Absent when it is where the certificate is.
+        private_key: Option<SecretRef>,
+        /// Of a PFX.
+        password: Option<SecretRef>,
         assertion: Assertion,
     },
     /// A file in which the platform keeps a token of its own fresh.
-    FederatedToken {
-        token_file: SecretRef,
-    },
+    FederatedToken { token_file: SecretRef },
 }
 
 /// How an assertion names its certificate and is signed.

@@ -347,8 +347,7 @@ fn every_way_to_sign_in_has_its_own_keys_and_no_others() {
     let app = |auth: &str| problems(&GOOD.replacen("client_secret = { env = \"ENTRA\" }", auth, 1));
     assert_eq!(
         app("method = \"certificate\", client_secret = { env = \"ENTRA\" }, assertion = \"es256\""),
-        "gk.toml:7:1: entra.app.certificate: is missing: where the certificate is (PEM), such as { file = \"…\" }\n\
-         gk.toml:7:1: entra.app.private_key: is missing: where the certificate's private key is (PEM), such as { file = \"…\" }\n\
+        "gk.toml:7:1: entra.app.certificate: is missing: where the certificate is (PEM, or a PFX), such as { file = \"…\" }\n\
          gk.toml:7:50: entra.app.client_secret: belongs to method = \"client-secret\"\n\
          gk.toml:7:97: entra.app.assertion: `es256` is not one of ps256, rs256 (did you mean `rs256`?)"
     );
@@ -360,8 +359,15 @@ fn every_way_to_sign_in_has_its_own_keys_and_no_others() {
         app("client_secret = { env = \"ENTRA\" }, client_secret_ends = \"soon\""),
         "gk.toml:7:82: entra.app.client_secret_ends: `soon` is not a date such as 2027-01-31"
     );
+    assert_eq!(
+        app(
+            "method = \"certificate\", certificate = { file = \"c\" }, private_key = { file = \"k\" }, password = { env = \"P\" }"
+        ),
+        "gk.toml:7:110: entra.app.password: belongs to a PFX, which has its `private_key` in it"
+    );
     let app_is = |auth: &str| parse(&GOOD.replacen("client_secret = { env = \"ENTRA\" }", auth, 1)).is_ok();
     assert!(app_is("method = \"certificate\", certificate = { file = \"c\" }, private_key = { file = \"k\" }"));
+    assert!(app_is("method = \"certificate\", certificate = { file = \"c\" }, password = { env = \"P\" }"));
     assert!(app_is("method = \"federated-token\", token_file = \"/var/run/secrets/token\""));
     let key = "method = \"private-key\", client_id = \"0oa\", key_id = \"k\", private_key = { credential = \"k\" }";
     assert!(parse(&GOOD.replacen("method = \"api-token\", token = { env = \"OKTA\" }", key, 1)).is_ok());

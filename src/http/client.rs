@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::redirect::Policy;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, info};
@@ -18,6 +17,8 @@ use crate::http::advice;
 use crate::http::call::{Answer, Body, Call, Draft, Pace};
 use crate::http::calls::{self, CallLog};
 use crate::http::error::HttpError;
+use crate::http::network::{self, Network, Trouble};
+use crate::http::obstacle::Obstacle;
 use crate::http::redact;
 use crate::http::retry::{Backoff, Failure, Next};
 
@@ -32,6 +33,8 @@ pub struct ClientSettings {
     /// The first wait when the other side names none; it doubles from there.
     pub first_wait: Duration,
     pub user_agent: String,
+    /// How the world is reached, or why not.
+    pub network: Result<Network, Trouble>,
 }
 
 impl Default for ClientSettings {
@@ -42,6 +45,7 @@ impl Default for ClientSettings {
             patience: Duration::from_mins(5),
             first_wait: Duration::from_millis(200),
             user_agent: concat!("graphkeeper/", env!("CARGO_PKG_VERSION")).to_owned(),
+            network: Ok(Network::default()),
         }
     }
 }
@@ -62,6 +66,31 @@ struct Inner {
     world: OnceCell<reqwest::Client>,
     /// For plain http to this machine: no proxy, and no CA certificates needed.
     loopback: OnceCell<reqwest::Client>,
+}
+
+impl Inner {
+    fn to_the_world(&self) -> Result<reqwest::Client, HttpError> {
+        let network = self.settings.network.as_ref();
+        let network = network.map_err(|trouble| HttpError::Network { source: trouble.clone() })?;
+        network::to_the_world(&self.settings, network)
+    }
+
+    /// Why there is no answer, or no whole one.
+    fn broken(&self, call: &Call<'_>, attempts: u32, source: reqwest::Error) -> HttpError {
+        let source = source.without_url();
+        let (method, host, path) = (call.method.clone(), redact::host(&call.url), call.path());
+        if source.is_builder() {
+            HttpError::Setup { source }
+        } else if source.is_connect() {
+            let proxy = self.settings.network.as_ref().ok().and_then(|network| network.proxy_for(&call.url));
+            let source = Box::new(Obstacle::of(source, &host, proxy, self.settings.connect_timeout));
+            HttpError::Unreachable { method, host, path, attempts, source }
+        } else if source.is_timeout() {
+            HttpError::TimedOut { method, host, path, attempts, source }
+        } else {
+            HttpError::Broken { method, host, path, attempts, source }
+        }
+    }
 }
 
 impl std::fmt::Debug for Client {
@@ -132,7 +161,7 @@ impl Client {
         let authorization = draft.authorization.clone();
         let client_request_id = text(&draft.headers, "client-request-id");
         let request = self.request(call, draft).await?;
-        let broken = |source| broken(call, attempts, source);
+        let broken = |source| self.inner.broken(call, attempts, source);
         let response = request.send().await.map_err(broken)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let now = self.inner.clock.now();
@@ -143,7 +172,7 @@ impl Client {
             }
             gate.heed(call.endpoint, status.as_u16(), asked_to_wait);
         }
-        let (body, truncated) = read_body(call, response, attempts).await?;
+        let (body, truncated) = read_body(call, response, attempts, broken).await?;
         let answer = Answer {
             method: call.method.clone(),
             path: call.path(),
@@ -164,8 +193,11 @@ impl Client {
 
     async fn request(&self, call: &Call<'_>, draft: Draft) -> Result<reqwest::RequestBuilder, HttpError> {
         let client = match door(&call.url) {
-            Door::World => self.inner.world.get_or_try_init(|| async { self.build(true) }).await?,
-            Door::Loopback => self.inner.loopback.get_or_try_init(|| async { self.build(false) }).await?,
+            Door::World => self.inner.world.get_or_try_init(|| async { self.inner.to_the_world() }).await?,
+            Door::Loopback => {
+                let build = || async { network::to_this_machine(&self.inner.settings) };
+                self.inner.loopback.get_or_try_init(build).await?
+            }
             Door::Shut => return Err(HttpError::Address { host: redact::host(&call.url) }),
         };
         let mut request = client.request(call.method.clone(), call.url.clone());
@@ -188,19 +220,6 @@ impl Client {
             request = request.header(ACCEPT, HeaderValue::from_static("application/json"));
         }
         Ok(request.headers(draft.headers))
-    }
-
-    fn build(&self, world: bool) -> Result<reqwest::Client, HttpError> {
-        let settings = &self.inner.settings;
-        let builder = reqwest::Client::builder()
-            .user_agent(&settings.user_agent)
-            .connect_timeout(settings.connect_timeout)
-            .read_timeout(settings.timeout)
-            .timeout(settings.timeout)
-            .pool_idle_timeout(Duration::from_mins(1))
-            .redirect(Policy::none());
-        let builder = if world { builder.https_only(true) } else { builder.no_proxy().tls_certs_only([]) };
-        builder.build().map_err(|source| HttpError::Setup { source })
     }
 }
 
@@ -313,24 +332,10 @@ fn failure(outcome: &Result<Answer, HttpError>) -> Option<Failure> {
         Ok(answer) if answer.status.is_client_error() || answer.status.is_server_error() => {
             Some(Failure::Status(answer.status.as_u16(), answer.asked_to_wait))
         }
-        Err(HttpError::Unreachable { .. }) => Some(Failure::Connect),
+        Err(HttpError::Unreachable { source, .. }) if source.may_pass() => Some(Failure::Connect),
         Err(HttpError::TimedOut { .. }) => Some(Failure::TimedOut),
         Err(HttpError::Broken { .. } | HttpError::CutShort { .. } | HttpError::NotJson { .. }) => Some(Failure::Broken),
         Ok(_) | Err(_) => None,
-    }
-}
-
-fn broken(call: &Call<'_>, attempts: u32, source: reqwest::Error) -> HttpError {
-    let source = source.without_url();
-    let (method, host, path) = (call.method.clone(), redact::host(&call.url), call.path());
-    if source.is_builder() {
-        HttpError::Setup { source }
-    } else if source.is_connect() {
-        HttpError::Unreachable { method, host, path, attempts, source }
-    } else if source.is_timeout() {
-        HttpError::TimedOut { method, host, path, attempts, source }
-    } else {
-        HttpError::Broken { method, host, path, attempts, source }
     }
 }
 
@@ -338,6 +343,7 @@ async fn read_body(
     call: &Call<'_>,
     mut response: reqwest::Response,
     attempts: u32,
+    broken: impl Fn(reqwest::Error) -> HttpError,
 ) -> Result<(Vec<u8>, bool), HttpError> {
     let mut body = Vec::new();
     loop {
@@ -352,7 +358,7 @@ async fn read_body(
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok((body, false)),
-            Err(source) if source.is_timeout() => return Err(broken(call, attempts, source)),
+            Err(source) if source.is_timeout() => return Err(broken(source)),
             Err(source) => {
                 let (method, path, source) = (call.method.clone(), call.path(), Some(source.without_url()));
                 return Err(HttpError::CutShort { method, path, bytes: body.len(), attempts, source });

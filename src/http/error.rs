@@ -2,6 +2,9 @@
 
 use reqwest::Method;
 
+use crate::http::network::Trouble;
+use crate::http::obstacle::Obstacle;
+
 /// Whether the other side did what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Executed {
@@ -20,6 +23,17 @@ pub enum HttpError {
         #[source]
         source: reqwest::Error,
     },
+    #[error("no certificate can be checked")]
+    Trust {
+        #[source]
+        source: Box<rustls::Error>,
+    },
+    /// What was configured for it cannot be had.
+    #[error("the network cannot be used as it is configured")]
+    Network {
+        #[source]
+        source: Trouble,
+    },
     #[error("requests are not sent to {host}: https is needed, or http to this machine")]
     Address { host: String },
     #[error("no connection to {host} for {method} {path}, {}", tries(*attempts))]
@@ -29,7 +43,7 @@ pub enum HttpError {
         path: String,
         attempts: u32,
         #[source]
-        source: reqwest::Error,
+        source: Box<Obstacle>,
     },
     #[error("no answer in time from {host} to {method} {path}, {}", tries(*attempts))]
     TimedOut {
@@ -83,7 +97,11 @@ impl HttpError {
     #[must_use]
     pub const fn executed(&self) -> Executed {
         match self {
-            Self::Setup { .. } | Self::Address { .. } | Self::Unreachable { .. } => Executed::No,
+            Self::Setup { .. }
+            | Self::Trust { .. }
+            | Self::Network { .. }
+            | Self::Address { .. }
+            | Self::Unreachable { .. } => Executed::No,
             Self::TimedOut { .. }
             | Self::Broken { .. }
             | Self::CutShort { .. }
@@ -95,11 +113,14 @@ impl HttpError {
 
     /// What an operator can do about it, where we know.
     #[must_use]
-    pub const fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&str> {
         match self {
-            Self::Setup { .. } => Some("install the system's CA certificates (package `ca-certificates`)"),
+            Self::Trust { .. } => Some(
+                "install the system's CA certificates (package `ca-certificates`), or name your own by `[http] ca_file`",
+            ),
+            Self::Network { source } => source.hint.as_deref(),
             Self::Address { .. } => Some("use an https address"),
-            Self::Unreachable { .. } => Some("check the base URL, the network, the proxy and the firewall"),
+            Self::Unreachable { source, .. } => Some(source.hint()),
             Self::NotJson { .. } => Some(
                 "something between here and the service answered in its place, or the base URL is not the service's",
             ),

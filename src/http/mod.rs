@@ -10,17 +10,24 @@ pub mod chain;
 pub mod client;
 pub mod error;
 pub mod gate;
+pub mod network;
+pub mod obstacle;
+pub mod proxy;
 pub mod redact;
 pub mod retry;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod throttle;
+pub mod tls;
 #[cfg(test)]
 mod tests;
 
 pub use call::{Answer, Body, Call, Draft, Pace, Repeat};
 pub use client::{Client, ClientSettings};
 pub use error::{Executed, HttpError};
+pub use network::{Ip, Network, Trouble};
+pub use obstacle::Obstacle;
+pub use proxy::Proxy;
 pub use reqwest::header;
 pub use reqwest::{Method, StatusCode};
 pub use url::Url;

@@ -3,6 +3,7 @@
 mod catch_up;
 mod control;
 mod history;
+mod http;
 mod jobs;
 mod managers;
 mod services;
@@ -14,10 +15,10 @@ use jiff::tz::TimeZone;
 
 use crate::config::key::KeyPath;
 use crate::config::parse::services::Identities;
-use crate::config::raw::{Raw, RawHttp, RawSecret};
+use crate::config::raw::{Raw, RawSecret};
 use crate::config::report::Report;
 use crate::config::secrets::SecretRef;
-use crate::config::settings::{HttpSettings, NamedSecret, Settings, Shape, Zone};
+use crate::config::settings::{NamedSecret, Settings, Shape, Zone};
 
 pub use values::spoken;
 
@@ -39,7 +40,7 @@ pub(super) fn settings(raw: Raw, base: &Path, env: &[(String, String)], report: 
     let state_directory = parser.state_directory(raw.state.and_then(|state| state.directory));
     let control = state_directory.as_deref().map(|state| parser.control(raw.control.unwrap_or_default(), state));
     let retention = parser.history(&raw.history.unwrap_or_default());
-    let http = parser.http(&raw.http.unwrap_or_default());
+    let http = parser.http(raw.http.unwrap_or_default());
     let (has_okta, identities) = (raw.okta.is_some(), Identities::of(raw.entra.as_ref()));
     let okta = raw.okta.map(|okta| parser.okta(okta));
     let entra = parser.entra(raw.entra);
@@ -92,11 +93,6 @@ impl Parser<'_> {
         None
     }
 
-    fn http(&mut self, raw: &RawHttp) -> HttpSettings {
-        let path = KeyPath::of("http.timeout");
-        HttpSettings { timeout: self.time_limit(&path, raw.timeout.as_deref(), values::seconds(30)) }
-    }
-
     /// A secret's place, remembered so that `check` can try it.
     fn secret(
         &mut self,
@@ -105,6 +101,12 @@ impl Parser<'_> {
         shape: Shape,
         missing: Option<&str>,
     ) -> Option<SecretRef> {
+        let secret = self.place(path, raw, missing)?;
+        Some(self.named(path, secret, shape))
+    }
+
+    /// A secret's place.
+    fn place(&mut self, path: &KeyPath, raw: Option<RawSecret>, missing: Option<&str>) -> Option<SecretRef> {
         let Some(raw) = raw else {
             if let Some(missing) = missing {
                 self.report.missing(path, missing);
@@ -120,16 +122,15 @@ impl Parser<'_> {
             self.report.problem(&path.key(key), "is empty");
             return None;
         }
-        let secret = match &raw {
-            RawSecret::File(file) => SecretRef::File(self.path(&path.key(key), file)?),
-            RawSecret::Env(name) => SecretRef::Env(name.clone()),
+        match &raw {
+            RawSecret::File(file) => Some(SecretRef::File(self.path(&path.key(key), file)?)),
+            RawSecret::Env(name) => Some(SecretRef::Env(name.clone())),
             RawSecret::Credential(name) if name.contains('/') => {
                 self.report.problem(&path.key(key), "a credential is a name without `/`");
-                return None;
+                None
             }
-            RawSecret::Credential(name) => SecretRef::Credential(name.clone()),
-        };
-        Some(self.named(path, secret, shape))
+            RawSecret::Credential(name) => Some(SecretRef::Credential(name.clone())),
+        }
     }
 
     fn named(&mut self, path: &KeyPath, secret: SecretRef, shape: Shape) -> SecretRef {

@@ -162,6 +162,7 @@ impl Parser<'_> {
             ("client_secret_ends", raw.client_secret_ends.is_some(), AppMethod::ClientSecret),
             ("certificate", raw.certificate.is_some(), AppMethod::Certificate),
             ("private_key", raw.private_key.is_some(), AppMethod::Certificate),
+            ("password", raw.password.is_some(), AppMethod::Certificate),
             ("assertion", raw.assertion.is_some(), AppMethod::Certificate),
             ("token_file", raw.token_file.is_some(), AppMethod::FederatedToken),
         ];
@@ -196,11 +197,26 @@ impl Parser<'_> {
     fn certificate(&mut self, path: &KeyPath, raw: RawEntraApp) -> Option<AppAuth> {
         let known = [("ps256", Assertion::Ps256), ("rs256", Assertion::Rs256)];
         let assertion = self.word(&path.key("assertion"), raw.assertion.as_deref(), &known, Assertion::Ps256);
-        let missing = "is missing: where the certificate is (PEM), such as { file = \"…\" }";
-        let certificate = self.secret(&path.key("certificate"), raw.certificate, Shape::Certificate, Some(missing));
-        let missing = "is missing: where the certificate's private key is (PEM), such as { file = \"…\" }";
-        let private_key = self.secret(&path.key("private_key"), raw.private_key, Shape::SigningKey, Some(missing));
-        Some(AppAuth::Certificate { certificate: certificate?, private_key: private_key?, assertion })
+        let missing = "is missing: where the certificate is (PEM, or a PFX), such as { file = \"…\" }";
+        let certificate = path.key("certificate");
+        // A PFX has the key in it, and so may a PEM file.
+        let Some(private_key) = raw.private_key else {
+            let place = self.place(&certificate, raw.certificate, Some(missing));
+            let password = self.secret(&path.key("password"), raw.password, Shape::Text, None);
+            let certificate = self.named(&certificate, SecretRef::MaybePfx(Box::new(place?)), Shape::Text);
+            return Some(AppAuth::Certificate { certificate, private_key: None, password, assertion });
+        };
+        if raw.password.is_some() {
+            self.report.unwanted(&path.key("password"), "belongs to a PFX, which has its `private_key` in it", None);
+        }
+        let certificate = self.secret(&certificate, raw.certificate, Shape::Certificate, Some(missing));
+        let private_key = self.secret(&path.key("private_key"), Some(private_key), Shape::SigningKey, None);
+        Some(AppAuth::Certificate {
+            certificate: certificate?,
+            private_key: Some(private_key?),
+            password: None,
+            assertion,
+        })
     }
 
     fn federated_token(&mut self, path: &KeyPath, raw: RawEntraApp) -> Option<AppAuth> {

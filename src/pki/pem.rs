@@ -6,7 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 use crate::secret::{Secret, Wiped};
 
 /// The label and the content of every whole part of a PEM text, in order. What is no part is skipped.
-pub(super) fn blocks(text: &str) -> Vec<(String, Wiped<Vec<u8>>)> {
+#[must_use]
+pub fn blocks(text: &str) -> Vec<(String, Wiped<Vec<u8>>)> {
     let mut found = Vec::new();
     let mut open: Option<(String, Wiped<String>)> = None;
     for line in text.lines().map(str::trim) {
@@ -27,7 +28,8 @@ pub(super) fn blocks(text: &str) -> Vec<(String, Wiped<Vec<u8>>)> {
 }
 
 /// One part as PEM.
-pub(super) fn write(label: &str, der: &[u8]) -> Secret {
+#[must_use]
+pub fn write(label: &str, der: &[u8]) -> Secret {
     let body = Wiped::new(STANDARD.encode(der));
     let lines: Vec<&str> =
         (0..body.len()).step_by(64).map(|start| &body[start..(start + 64).min(body.len())]).collect();
