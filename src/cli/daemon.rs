@@ -107,9 +107,11 @@ pub(super) async fn serve(
 
 /// Listens on the control socket. Schedules matter more: a service that cannot listen says so and serves.
 fn listen(live: &Arc<Live>, desk: Desk) -> Option<(CancellationToken, JoinHandle<()>)> {
-    let socket = Socket::open(&live.current().settings.control.socket)
+    let app = live.current();
+    let socket = Socket::open(&app.settings.control.socket, &app.settings.state_directory)
         .inspect_err(|problem| {
-            error!(error = problem as &dyn std::error::Error, "commands cannot be taken; jobs run on their schedules");
+            let (problem, hint) = (chain(problem), problem.hint());
+            error!("commands cannot be taken; jobs run on their schedules: {problem}; {hint}");
         })
         .ok()?;
     let live = Arc::clone(live);
