@@ -1,23 +1,20 @@
 //! From where on each job is to be fired: the configured schedules beside what the history knows of each.
 
-use std::collections::BTreeSet;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tracing::{info, warn};
 
 use crate::config::settings::JobSettings;
-use crate::domain::moment::{Disposition, Moment, Past};
+use crate::domain::moment::{Disposition, Past};
 use crate::history::History;
 use crate::history::error::HistoryError;
-use crate::history::jobs::{Pause, Scheduled};
+use crate::history::jobs::{Bygone, NewSchedule, Pause, Scheduled, TakenUp};
 use crate::schedule::{Schedule, ScheduleError};
 
 /// The most moments of a schedule that was changed which are recorded one by one: a week of every second.
-const MOST: usize = 700_000;
-
-/// How many of them are written at once.
-const LIST: usize = 5000;
+const MOST: u32 = 700_000;
 
 /// A scheduled job, as the service takes it up.
 #[derive(Clone, Debug)]
@@ -38,26 +35,31 @@ pub enum When {
     Reload,
 }
 
-/// Joins `jobs` with the history, and stores there what is scheduled from now on. A new schedule counts from now; the
-/// moments of the one before that nobody fired, and those of jobs that are scheduled no more, are recorded as `down`.
+/// Joins `jobs` with the history when the service starts, and stores there what is scheduled from now on: all of it or
+/// nothing. A new schedule counts from now; the moments of the one before that nobody fired, and those of jobs that are
+/// scheduled no more, are recorded as `down`.
 pub async fn standings(
     history: &History,
     jobs: impl IntoIterator<Item = &JobSettings>,
-    when: When,
     now: Timestamp,
 ) -> Result<Vec<Standing>, HistoryError> {
-    let Joined { standings, replaced, unstored } = join(history, jobs, when, now).await?;
-    // Only now that everything is known: a database that fails in between has changed nothing.
-    for rows in &replaced {
-        rows.record(history, now).await?;
+    let (standings, taken) = join(history, jobs, When::Start, now).await?;
+    history.take_up(&taken, now).await?;
+    for Bygone { job, moments, disposition, reason } in &taken.bygone {
+        info!(%job, moments = moments.len(), %disposition, "{job} has moments that are not made up for: {reason}");
     }
-    for standing in standings.iter().filter(|standing| unstored.contains(&standing.settings.name)) {
-        let (settings, text) = (&standing.settings, standing.schedule.to_string());
-        history.schedule_job(&settings.name, &text, &settings.zone.name, now).await?;
-    }
-    let names: Vec<&str> = standings.iter().map(|standing| standing.settings.name.as_str()).collect();
-    history.unschedule_jobs_except(&names).await?;
     Ok(standings)
+}
+
+/// Joins `jobs` with the history while the service runs. Nothing is stored: the second is to be, once the service goes by
+/// the first and has told what it decided until then. A history that cannot be written has it refused.
+pub async fn prepared(
+    history: &History,
+    jobs: impl IntoIterator<Item = &JobSettings>,
+    now: Timestamp,
+) -> Result<(Vec<Standing>, TakenUp), HistoryError> {
+    history.can_write().await?;
+    join(history, jobs, When::Reload, now).await
 }
 
 /// What [`standings`] would say; nothing is stored.
@@ -67,27 +69,19 @@ pub async fn foreseen(
     when: When,
     now: Timestamp,
 ) -> Result<Vec<Standing>, HistoryError> {
-    Ok(join(history, jobs, when, now).await?.standings)
+    Ok(join(history, jobs, when, now).await?.0)
 }
 
 /// The jobs beside the history, and what of it is not stored yet.
-struct Joined {
-    standings: Vec<Standing>,
-    /// Moments of schedules that are no more.
-    replaced: Vec<Replaced>,
-    /// Jobs whose schedule counts from now.
-    unstored: BTreeSet<String>,
-}
-
 async fn join(
     history: &History,
     jobs: impl IntoIterator<Item = &JobSettings>,
     when: When,
     now: Timestamp,
-) -> Result<Joined, HistoryError> {
+) -> Result<(Vec<Standing>, TakenUp), HistoryError> {
     let on_pause = history.pauses().await?;
     let mut schedules = history.schedules().await?;
-    let (mut standings, mut replaced, mut unstored) = (Vec::new(), Vec::new(), BTreeSet::new());
+    let (mut standings, mut taken) = (Vec::new(), TakenUp::default());
     for settings in jobs {
         let Some(schedule) = settings.schedule.clone() else { continue };
         let (job, before) = (&settings.name, schedules.remove(&settings.name));
@@ -96,14 +90,16 @@ async fn join(
         let stays = before.as_ref().is_some_and(|before| standing.is_scheduled_as(before));
         if !stays || standing.past.since > now {
             standing.past.since = now;
-            unstored.insert(job.clone());
+            let (schedule, zone) = (standing.schedule.to_string(), settings.zone.name.clone());
+            taken.new.push(NewSchedule { job: job.clone(), schedule, zone });
         }
+        taken.scheduled.push(job.clone());
         if let (Some(before), When::Start, false) = (before, when, stays) {
             let moments = moments(job, &before, &standing.past, now);
             // A period counts from the newest moment of all.
             standing.past.last = moments.last().copied().or(standing.past.last);
             let why = "the schedule was changed while the service was down";
-            replaced.push(Replaced::of(job, moments, standing.paused.as_ref(), why));
+            taken.bygone.push(bygone(job, moments, standing.paused.as_ref(), why));
         }
         standings.push(standing);
     }
@@ -114,10 +110,11 @@ async fn join(
             // Said to be run, and never begun: nobody makes up for them any more.
             left.extend(&past.unbegun);
             let why = "the job was taken out of the configuration while the service was down";
-            replaced.push(Replaced::of(&job, left, on_pause.get(&job).map(self::why).as_ref(), why));
+            taken.bygone.push(bygone(&job, left, on_pause.get(&job).map(self::why).as_ref(), why));
         }
     }
-    Ok(Joined { standings, replaced, unstored })
+    taken.bygone.retain(|bygone| !bygone.moments.is_empty());
+    Ok((standings, taken))
 }
 
 /// Why a job is paused, as the ledger says it.
@@ -140,53 +137,54 @@ impl Standing {
 }
 
 /// Moments that nobody decided, of a schedule that is no more.
-struct Replaced {
-    job: String,
-    moments: Vec<Timestamp>,
-    disposition: Disposition,
-    reason: String,
+fn bygone(job: &str, moments: Vec<Timestamp>, paused: Option<&String>, why: &str) -> Bygone {
+    let (disposition, reason) = match paused {
+        Some(why) => (Disposition::Paused, why.clone()),
+        None => (Disposition::Down, why.to_owned()),
+    };
+    Bygone { job: job.to_owned(), moments, disposition, reason }
 }
 
-impl Replaced {
-    fn of(job: &str, moments: Vec<Timestamp>, paused: Option<&String>, why: &str) -> Self {
-        let (disposition, reason) = match paused {
-            Some(why) => (Disposition::Paused, why.clone()),
-            None => (Disposition::Down, why.to_owned()),
-        };
-        Self { job: job.to_owned(), moments, disposition, reason }
-    }
-
-    async fn record(&self, history: &History, now: Timestamp) -> Result<(), HistoryError> {
-        let Self { job, moments, disposition, reason } = self;
-        info!(%job, moments = moments.len(), %disposition, "{job} has moments that are not made up for: {reason}");
-        let row = |planned_at: &Timestamp| Moment {
-            job: job.clone(),
-            planned_at: *planned_at,
-            disposition: *disposition,
-            run: None,
-            reason: Some(reason.clone()),
-        };
-        for list in moments.chunks(LIST) {
-            history.record_moments(&list.iter().map(row).collect::<Vec<_>>(), now).await?;
-        }
-        Ok(())
-    }
-}
-
-/// The moments of the schedule that is stored of a job which have no row, oldest first.
+/// The moments of the schedule that is stored of a job which have no row, oldest first. None when it cannot be read, which
+/// is said; and so is it when there are too many to tell each.
 fn moments(job: &str, stored: &Scheduled, past: &Past, now: Timestamp) -> Vec<Timestamp> {
-    let (schedule, zone) = match read(stored) {
-        Ok(read) => read,
+    match read(stored) {
+        Ok((schedule, zone)) => {
+            let (moments, all) = newest(&schedule, &zone, stored.since, past, now, MOST);
+            if !all {
+                warn!(%job, "{job} missed more than {MOST} moments: those of the last {MOST} seconds are recorded");
+            }
+            moments
+        }
         Err(problem) => {
             warn!(%job, "what {job} missed by its schedule before cannot be told: {problem}");
-            return Vec::new();
+            Vec::new()
         }
+    }
+}
+
+/// The moments until now that have no row, and whether they are all: of more than `most`, those of the last `most` seconds,
+/// of which each has one at most.
+fn newest(
+    schedule: &Schedule,
+    zone: &TimeZone,
+    since: Timestamp,
+    past: &Past,
+    now: Timestamp,
+    most: u32,
+) -> (Vec<Timestamp>, bool) {
+    let next = |last: &Timestamp| schedule.next_after(zone, Some(*last), *last);
+    let after = |last: Option<Timestamp>, from: Timestamp| {
+        let moments = std::iter::successors(schedule.next_after(zone, last, from), next);
+        moments.take_while(|moment| *moment <= now).filter(|moment| !past.ahead.contains(moment))
     };
-    let from = past.last.map_or(stored.since, |last| last.max(stored.since));
-    let first = schedule.next_after(&zone, past.last, from);
-    let next = |last: &Timestamp| schedule.next_after(&zone, Some(*last), *last);
-    let moments = std::iter::successors(first, next).take_while(|moment| *moment <= now);
-    moments.filter(|moment| !past.ahead.contains(moment)).take(MOST).collect()
+    let from = past.last.map_or(since, |last| last.max(since));
+    let oldest: Vec<Timestamp> = after(past.last, from).take(most as usize + 1).collect();
+    if oldest.len() <= most as usize {
+        return (oldest, true);
+    }
+    let late = now.checked_sub(Duration::from_secs(most.into())).unwrap_or(from).max(from);
+    (after(past.last.or(oldest.first().copied()), late).collect(), false)
 }
 
 fn read(stored: &Scheduled) -> Result<(Schedule, TimeZone), String> {
@@ -197,10 +195,9 @@ fn read(stored: &Scheduled) -> Result<(Schedule, TimeZone), String> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::config::settings::{Work, Zone};
+    use crate::domain::moment::Moment;
     use crate::history::moments::MomentFilter;
     use crate::history::testing::{Place, at};
     use crate::schedule::CatchUp;
@@ -219,7 +216,12 @@ mod tests {
     }
 
     async fn taken_up(place: &Place, jobs: &[JobSettings], when: When, now: i64) -> Vec<Standing> {
-        standings(&place.history, jobs, when, at(now)).await.unwrap()
+        if when == When::Start {
+            return standings(&place.history, jobs, at(now)).await.unwrap();
+        }
+        let (standings, taken) = prepared(&place.history, jobs, at(now)).await.unwrap();
+        place.history.take_up(&taken, at(now)).await.unwrap();
+        standings
     }
 
     async fn rows(place: &Place) -> Vec<(i64, Disposition)> {
@@ -299,6 +301,32 @@ mod tests {
                 assert_eq!(rows(&place).await, [0, 10, 20, 30].map(|second| (second, Disposition::Down)), "at {now}");
             }
         }
+    }
+
+    #[test]
+    fn of_too_many_moments_the_newest_are_told_in_their_rhythm() {
+        let told = |schedule: &str, most| {
+            let past = Past { ahead: [at(99)].into(), ..Past::none(at(0)) };
+            let (moments, all) = newest(&schedule.parse().unwrap(), &TimeZone::UTC, at(0), &past, at(100), most);
+            (moments.iter().map(|moment| moment.as_second() - at(0).as_second()).collect::<Vec<_>>(), all)
+        };
+        assert_eq!(told("every 3 seconds", 7), (vec![96], false));
+        assert_eq!(told("every 40 seconds", 3), (vec![0, 40, 80], true));
+        assert_eq!(told("every 1 second", 4), (vec![97, 98, 100], false));
+    }
+
+    #[tokio::test]
+    async fn what_a_reload_prepares_is_not_stored_before_it_is_in_force() {
+        let place = Place::new().await;
+        taken_up(&place, &[job("managers", "every 10 seconds")], When::Start, 0).await;
+        let before = place.history.schedules().await.unwrap();
+        let added = [job("managers", "every 15 seconds"), job("licenses", "every 1 hour")];
+        let (standings, taken) = prepared(&place.history, &added, at(35)).await.unwrap();
+        assert_eq!((standings.len(), taken.new.len(), taken.bygone.len()), (2, 2, 0));
+        assert_eq!(place.history.schedules().await.unwrap(), before);
+        place.history.take_up(&taken, at(36)).await.unwrap();
+        let stored = place.history.schedules().await.unwrap();
+        assert_eq!(stored.values().map(|scheduled| scheduled.since).collect::<Vec<_>>(), [at(36), at(36)]);
     }
 
     #[tokio::test]

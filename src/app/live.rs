@@ -96,6 +96,11 @@ impl Live {
             return Reload::Unchanged;
         }
         let prepared = match prepare(Arc::clone(&new)).await {
+            // Last, as it is for good.
+            Ok(prepared) => new.bind().await.map(|()| prepared).map_err(|problem| said(&problem)),
+            Err(problem) => Err(problem),
+        };
+        let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(problem) => return told.refused(&self.file, &old.settings, vec![problem]),
         };

@@ -23,6 +23,7 @@ use crate::config::settings::{JobSettings, Settings};
 use crate::domain::run::JobKind;
 use crate::history::History;
 use crate::history::error::HistoryError;
+use crate::history::meta::Owner;
 use crate::jobs::progress::Progress;
 use crate::jobs::report::Report;
 use crate::jobs::runner::{Order, Runner};
@@ -132,19 +133,37 @@ impl App {
     /// nothing yet. A secret that cannot be read is trouble for the jobs that need it alone, when they run.
     pub async fn open(settings: Settings, env: &[(String, String)], clock: Arc<dyn Clock>) -> Result<Self, AppError> {
         let history = open_history_to_write(&settings, clock.as_ref()).await?;
-        bind(&history, &settings).await?;
         let clients = Clients::make(None, &settings, env, &clock).map_err(|mut problems| problems.swap_remove(0))?;
-        Self::put_together(settings, clients, history, clock)
+        let app = Self::put_together(settings, clients, history, clock)?;
+        // For good, so not before all else is good.
+        app.bind().await?;
+        Ok(app)
     }
 
-    /// The same program under other settings, with the same history. Does not send anything.
+    /// The same program under other settings, with the same history, which is not bound to their organization and tenant yet.
+    /// Does not send anything.
     ///
     /// # Errors
     ///
     /// What keeps it from being put together.
     async fn renewed(&self, settings: Settings, clients: Clients) -> Result<Self, AppError> {
-        bind(&self.history, &settings).await?;
-        Self::put_together(settings, clients, self.history.clone(), Arc::clone(&self.clock))
+        let app = Self::put_together(settings, clients, self.history.clone(), Arc::clone(&self.clock))?;
+        app.history.may_belong_to(app.owner()).await.map_err(|source| app.unusable(source))?;
+        Ok(app)
+    }
+
+    /// A history belongs to one organization and one tenant, for good.
+    async fn bind(&self) -> Result<(), AppError> {
+        self.history.bind(self.owner()).await.map_err(|source| self.unusable(source))
+    }
+
+    fn owner(&self) -> Owner<'_> {
+        let org_url = self.settings.okta.as_ref().map(|okta| okta.org_url.as_str());
+        Owner { org_url, tenant: &self.settings.entra.tenant }
+    }
+
+    fn unusable(&self, source: HistoryError) -> AppError {
+        AppError::History { path: database(&self.settings.state_directory), source }
     }
 
     fn put_together(
@@ -260,11 +279,4 @@ pub fn make_state(settings: &Settings) -> Result<(), AppError> {
     let state = &settings.state_directory;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o750).create(state);
     made.map_err(|source| AppError::State { path: state.clone(), source })
-}
-
-/// A history belongs to one organization and one tenant.
-async fn bind(history: &History, settings: &Settings) -> Result<(), AppError> {
-    let org = settings.okta.as_ref().map(|okta| okta.org_url.as_str());
-    let bound = history.bind(org, &settings.entra.tenant).await;
-    bound.map_err(|source| AppError::History { path: database(&settings.state_directory), source })
 }

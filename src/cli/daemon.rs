@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::app::entries::{Standing, When, standings};
+use crate::app::entries::{Standing, prepared, standings};
 use crate::app::live::{Live, Reload};
 use crate::app::upkeep::upkeep;
 use crate::app::{App, make_state};
@@ -20,7 +20,7 @@ use crate::config;
 use crate::config::settings::Settings;
 use crate::config::watch::Watch;
 use crate::control::{self, Counter, Socket};
-use crate::daemon::{self, Desk, Ended, Entry, ExitReason, Firing, Hooks, Reloaded};
+use crate::daemon::{self, Desk, Ended, Entry, ExitReason, Firing, Hooks, Reloaded, StoreSchedules};
 use crate::domain::moment::{Disposition, Moment};
 use crate::domain::run::{Outcome, Trigger};
 use crate::history::{History, volume};
@@ -75,7 +75,8 @@ pub(super) async fn serve(
         tracing::warn!("{warning}");
     }
     tracing::info!("the services are reached by {}", app.settings.http.describe());
-    let entries = entries(&app, When::Start).await?;
+    let standings = standings(&app.history, app.settings.jobs.values(), app.clock.now()).await?;
+    let entries = standings.into_iter().map(entry).collect();
     let (history, clock) = (app.history.clone(), Arc::clone(&app.clock));
     let told_by = Arc::clone(&clock);
     let live = Arc::new(Live::new(app, file.to_owned(), config::environment()));
@@ -122,12 +123,11 @@ fn listen(live: &Arc<Live>, desk: Desk) -> Option<(CancellationToken, JoinHandle
 
 /// Reads the configuration again.
 async fn reload(live: Arc<Live>, watch: Arc<Watch>) -> Reloaded {
-    let entries = |app: Arc<App>| async move { entries(&app, When::Reload).await.map_err(|failure| failure.text()) };
-    let reload = live.reload(entries).await;
+    let reload = live.reload(prepare).await;
     watch.also(live.secret_files());
     match reload {
         Reload::Unchanged => Reloaded::Unchanged,
-        Reload::Now(entries) => Reloaded::Now(entries),
+        Reload::Now((entries, store)) => Reloaded::Now(entries, store),
         Reload::Refused(problem) => {
             // It may be mended without an edit: a database that was locked, a disk that was full.
             watch.look_again();
@@ -136,10 +136,16 @@ async fn reload(live: Arc<Live>, watch: Arc<Watch>) -> Reloaded {
     }
 }
 
-/// What is to be fired, each job from its place in the ledger on.
-async fn entries(app: &App, when: When) -> Result<Vec<Entry>, Failure> {
-    let standings = standings(&app.history, app.settings.jobs.values(), when, app.clock.now()).await?;
-    Ok(standings.into_iter().map(entry).collect())
+/// What is to be fired, each job from its place in the ledger on, and how that is stored.
+async fn prepare(app: Arc<App>) -> Result<(Vec<Entry>, StoreSchedules), String> {
+    let prepared = prepared(&app.history, app.settings.jobs.values(), app.clock.now()).await;
+    let (standings, taken) = prepared.map_err(|problem| Failure::from(problem).text())?;
+    let (history, taken) = (app.history.clone(), Arc::new(taken));
+    let store = StoreSchedules::new(move |since| {
+        let (history, taken) = (history.clone(), Arc::clone(&taken));
+        async move { history.take_up(&taken, since).await.map_err(|problem| chain(&problem)) }
+    });
+    Ok((standings.into_iter().map(entry).collect(), store))
 }
 
 pub(super) fn entry(Standing { settings, schedule, past, paused }: Standing) -> Entry {

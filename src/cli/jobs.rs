@@ -331,7 +331,7 @@ kind = "licenses"
         let mut settings = settings();
         let job = settings.jobs.get_mut("managers").unwrap();
         job.schedule = Some("every 1 hour".parse().unwrap());
-        standings(&place.history, [&*job], When::Start, at(0)).await.unwrap();
+        standings(&place.history, [&*job], at(0)).await.unwrap();
         let row = |second| Moment {
             job: "managers".to_owned(),
             planned_at: at(second),

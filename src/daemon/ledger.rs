@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{error, info};
 
+use super::StoreSchedules;
 use crate::domain::moment::{Disposition, Moment};
 use crate::domain::run::RunId;
 
@@ -70,6 +71,8 @@ impl Rows {
 #[derive(Debug)]
 enum Line {
     Rows(Rows),
+    /// Schedules that are in force since then. What was told before was decided by others.
+    Schedules(Timestamp, StoreSchedules),
     /// Answered when everything before it is written.
     Flush(oneshot::Sender<()>),
 }
@@ -105,19 +108,26 @@ impl Ledger {
             told,
             queue: VecDeque::new(),
             in_hand: Vec::new(),
+            schedules: None,
             unwritten: Arc::clone(&unwritten),
         };
         tokio::spawn(pen.write());
         Self { lines, unwritten }
     }
 
-    /// A ledger that a test reads, instead of a task.
+    /// A ledger that a test reads, instead of a task: lists of rows, and between them, as an error, since when others are
+    /// in force.
     #[cfg(test)]
-    pub(super) fn to_read() -> (Self, impl FnMut() -> Vec<Rows>) {
+    pub(super) fn to_read() -> (Self, impl FnMut() -> Vec<Result<Rows, Timestamp>>) {
         let (lines, mut told) = mpsc::unbounded_channel();
         let read = move || {
             let lines = std::iter::from_fn(|| told.try_recv().ok());
-            lines.filter_map(|line| if let Line::Rows(rows) = line { Some(rows) } else { None }).collect()
+            let line = |line| match line {
+                Line::Rows(rows) => Some(Ok(rows)),
+                Line::Schedules(since, _) => Some(Err(since)),
+                Line::Flush(_) => None,
+            };
+            lines.filter_map(line).collect()
         };
         (Self { lines, unwritten: Arc::default() }, read)
     }
@@ -127,6 +137,13 @@ impl Ledger {
         self.unwritten.fetch_add(rows.moments.len(), Ordering::Relaxed);
         if self.lines.send(Line::Rows(rows)).is_err() {
             error!("scheduled moments were not recorded: the ledger is closed");
+        }
+    }
+
+    /// Has schedules stored that are in force since then, once everything told before is written.
+    pub(super) fn tell_schedules(&self, since: Timestamp, store: StoreSchedules) {
+        if self.lines.send(Line::Schedules(since, store)).is_err() {
+            error!("schedules were not stored: the ledger is closed");
         }
     }
 
@@ -158,6 +175,8 @@ struct Pen<L> {
     queue: VecDeque<Line>,
     /// The list that is being written.
     in_hand: Vec<Moment>,
+    /// What is being stored, while the hand is empty.
+    schedules: Option<(Timestamp, StoreSchedules)>,
     unwritten: Arc<AtomicUsize>,
 }
 
@@ -170,7 +189,7 @@ where
         let mut failures = 0;
         loop {
             self.take_list();
-            if self.in_hand.is_empty() {
+            if self.in_hand.is_empty() && self.schedules.is_none() {
                 let Some(line) = self.told.recv().await else { return };
                 self.queue.push_back(line);
                 continue;
@@ -182,13 +201,15 @@ where
                         info!("the ledger is written again");
                     }
                     self.in_hand.clear();
+                    self.schedules = None;
                     failures = 0;
                 }
                 Err(failure) => {
                     let unwritten = self.unwritten.load(Ordering::Relaxed);
                     let wait = wait(self.first_wait, failures, self.is_awaited());
                     let retry_s = wait.as_secs();
-                    error!(unwritten, retry_s, "scheduled moments were not recorded and are kept: {failure}");
+                    let what = if self.schedules.is_some() { "new schedules" } else { "scheduled moments" };
+                    error!(unwritten, retry_s, "{what} were not recorded and are kept: {failure}");
                     if !self.rest(wait).await {
                         return;
                     }
@@ -203,7 +224,7 @@ where
         while let Ok(line) = self.told.try_recv() {
             self.queue.push_back(line);
         }
-        while self.in_hand.len() < LIST {
+        while self.in_hand.len() < LIST && self.schedules.is_none() {
             match self.queue.pop_front() {
                 Some(Line::Rows(mut rows)) => {
                     let later = rows.moments.split_off(rows.moments.len().min(LIST - self.in_hand.len()));
@@ -212,11 +233,12 @@ where
                         self.queue.push_front(Line::Rows(Rows { moments: later, ..rows }));
                     }
                 }
+                Some(Line::Schedules(since, store)) if self.in_hand.is_empty() => self.schedules = Some((since, store)),
                 Some(Line::Flush(done)) if self.in_hand.is_empty() => {
                     // Whoever asked may have lost patience.
                     let _ = done.send(());
                 }
-                Some(flush @ Line::Flush(_)) => return self.queue.push_front(flush),
+                Some(later @ (Line::Schedules(..) | Line::Flush(_))) => return self.queue.push_front(later),
                 None => return,
             }
         }
@@ -229,8 +251,13 @@ where
 
     /// In a task of its own: a panic is a failure like another.
     async fn attempt(&self) -> Result<(), String> {
-        let (record, list) = (Arc::clone(&self.record), self.in_hand.clone());
-        tokio::spawn(async move { record(list).await }).await.unwrap_or_else(|panic| Err(panic.to_string()))
+        let task = if let Some((since, store)) = &self.schedules {
+            tokio::spawn(store.store(*since))
+        } else {
+            let (record, list) = (Arc::clone(&self.record), self.in_hand.clone());
+            tokio::spawn(async move { record(list).await })
+        };
+        task.await.unwrap_or_else(|panic| Err(panic.to_string()))
     }
 
     /// Waits before the next attempt, unless somebody waits for that. False when nobody is left who could tell or wait.
@@ -314,6 +341,28 @@ mod tests {
             [1, 2, 4, 5, 5, 5, 5],
             "whoever waits for the rows does not wait long for a mended database"
         );
+    }
+
+    #[tokio::test]
+    async fn schedules_are_stored_between_the_rows_of_those_before_and_their_own() {
+        let (tell, mut written) = mpsc::unbounded_channel();
+        let (rows_told, fails) = (tell.clone(), Arc::new(AtomicUsize::new(2)));
+        let record = move |moments: Vec<Moment>| {
+            rows_told.send(moments.len()).unwrap();
+            std::future::ready(Ok(()))
+        };
+        let store = StoreSchedules::new(move |since| {
+            let fail = fails.load(Ordering::Relaxed) > 0 && fails.fetch_sub(1, Ordering::Relaxed) > 0;
+            tell.send(if fail { 0 } else { usize::try_from(since.as_second()).unwrap() }).unwrap();
+            std::future::ready(if fail { Err("disk is full".to_owned()) } else { Ok(()) })
+        });
+        let ledger = Ledger::open_with(record, Duration::from_micros(10));
+        ledger.tell(rows(0..3));
+        ledger.tell_schedules(at(77), store);
+        ledger.tell(rows(3..5));
+        assert!(ledger.flush(Duration::from_secs(5)).await);
+        let told: Vec<usize> = std::iter::from_fn(|| written.try_recv().ok()).collect();
+        assert_eq!(told, [3, 0, 0, 77, 2], "and nothing overtakes what could not be stored");
     }
 
     #[tokio::test]

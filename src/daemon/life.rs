@@ -39,7 +39,7 @@ struct Life {
 struct Process {
     plans: Plans,
     id: Uuid,
-    read: Box<dyn FnMut() -> Vec<Rows>>,
+    read: Box<dyn FnMut() -> Vec<Result<Rows, Timestamp>>>,
 }
 
 const MISSED: [Disposition; 5] =
@@ -89,7 +89,7 @@ impl Life {
 
     fn write(&mut self) {
         let Some(process) = &mut self.process else { return };
-        for rows in (process.read)() {
+        for rows in (process.read)().into_iter().filter_map(Result::ok) {
             for moment in rows.moments {
                 let has_run = self.book.get(&moment).is_some_and(|row| row.has_run);
                 self.book.insert(moment, Row { disposition: rows.disposition, has_run });

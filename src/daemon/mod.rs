@@ -20,12 +20,17 @@ mod signals;
 mod systemd;
 mod track;
 #[cfg(test)]
+mod handover;
+#[cfg(test)]
 mod life;
 #[cfg(test)]
 mod testing;
 
 use std::fmt;
+use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::moment::Disposition;
@@ -56,10 +61,37 @@ pub struct Hooks<R, L, N> {
 pub enum Reloaded {
     /// What is scheduled is as before.
     Unchanged,
-    /// What is to be fired from now on. A job whose schedule and zone are as before keeps its place.
-    Now(Vec<Entry>),
+    /// What is to be fired from now on. A job whose schedule and zone are as before keeps its place. The second is called
+    /// once these are in force.
+    Now(Vec<Entry>, StoreSchedules),
     /// The last good configuration stays; the first line of what is wrong with the new one.
     Refused(String),
+}
+
+/// Stores the schedules of a configuration, all or none. It is called with the instant since which they are in force, after
+/// all moments that were decided by the schedules before have been recorded, and again until it could be done: whenever
+/// the service is killed, the database tells by which schedule its moments since the newest row are to be found.
+#[derive(Clone)]
+pub struct StoreSchedules(Arc<dyn Fn(Timestamp) -> BoxFuture<'static, Result<(), String>> + Send + Sync>);
+
+impl StoreSchedules {
+    /// `store` says why it could not.
+    pub fn new<F>(store: impl Fn(Timestamp) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        Self(Arc::new(move |since| Box::pin(store(since))))
+    }
+
+    fn store(&self, since: Timestamp) -> BoxFuture<'static, Result<(), String>> {
+        (self.0)(since)
+    }
+}
+
+impl fmt::Debug for StoreSchedules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreSchedules(..)")
+    }
 }
 
 /// A run that is to begin.
@@ -67,7 +99,7 @@ pub enum Reloaded {
 pub struct Firing {
     pub job: String,
     /// The scheduled moment, without jitter or lateness.
-    pub planned_at: jiff::Timestamp,
+    pub planned_at: Timestamp,
     /// `ran`, `late` or `caught_up`.
     pub disposition: Disposition,
     /// Raised when the service is asked to stop: finish the call in hand, journal it, and end as `interrupted`.

@@ -8,12 +8,14 @@ use jiff::{SignedDuration, Timestamp};
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use super::StoreSchedules;
 use super::catch_up::stagger;
 use super::elapsed::{Elapsed, Reading};
 use super::ledger::{Ledger, Rows};
 use super::plan::Entry;
 use super::systemd::Next;
 use super::track::{Fired, Found, Track};
+use crate::domain::moment::Disposition;
 
 /// A wall clock that reads this much less than at the last look was set back; less is the clocks' own unrest.
 const SET_BACK: SignedDuration = SignedDuration::from_secs(2);
@@ -120,11 +122,16 @@ impl Plans {
         since.map_or(Duration::ZERO, |since| self.seen.uptime.awake.saturating_sub(since))
     }
 
-    /// Tells the ledger what was found, has the rest fired, and hands back what is to be caught up.
+    /// Tells the ledger what was found, has the rest fired, and hands back what is to be caught up. Also what is fired is told
+    /// here, in the order in which it was decided: however little of it is written when the service is killed, no moment that
+    /// is older than the newest row is without one.
     fn take(&mut self, id: Uuid, found: Found) -> Option<(Uuid, Vec<Fired>)> {
         let Found { rows, fire, mut catch_up } = found;
         for rows in rows {
             self.ledger.tell(rows);
+        }
+        for Fired { job, tick, .. } in &fire {
+            self.ledger.tell(Rows::one(job, tick.planned_at, Disposition::Ran, None));
         }
         let (plan, now) = (self.by_id.get_mut(&id)?, self.seen.wall);
         if !fire.is_empty() {
@@ -161,7 +168,10 @@ impl Plans {
 
     /// Takes over a new configuration: jobs that stay keep their places, and the trigger follows with the others. What is
     /// due by now is decided first, by the rules that held until now.
-    pub(super) fn reload(&mut self, entries: Vec<Entry>, now: Reading) -> Differences {
+    ///
+    /// `store` stores the schedules. It is told after every moment that the schedules before brought, and ahead of any that the new ones bring: whatever of it is written when the service is killed, the next
+    /// start finds each moment in the ledger or by the schedule that is stored.
+    pub(super) fn reload(&mut self, entries: Vec<Entry>, store: StoreSchedules, now: Reading) -> Differences {
         self.look(now);
         let ids: HashMap<String, Uuid> =
             self.by_id.iter().map(|(id, plan)| (plan.track.job.to_string(), *id)).collect();
@@ -173,7 +183,11 @@ impl Plans {
                 None => differences.added.push(entry),
             }
         }
-        differences.taken_out.extend(taken_out);
+        for id in taken_out {
+            self.remove(id);
+            differences.taken_out.push(id);
+        }
+        self.ledger.tell_schedules(now.wall, store);
         differences
     }
 
@@ -183,7 +197,7 @@ impl Plans {
     }
 
     /// Forgets a job, and has what it would still have fired recorded.
-    pub(super) fn remove(&mut self, id: Uuid) {
+    fn remove(&mut self, id: Uuid) {
         let Some(Plan { track, held, due, .. }) = self.by_id.remove(&id) else { return };
         let job = Arc::clone(&track.job);
         let waiting = held.into_iter().map(|(_, fired)| fired).chain(due).map(|fired| fired.tick.planned_at);

@@ -6,7 +6,7 @@ use super::Reloaded;
 
 #[derive(Default)]
 pub(super) struct Rereading {
-    task: Option<JoinHandle<Reloaded>>,
+    task: Option<JoinHandle<Option<Reloaded>>>,
     /// Asked for once more meanwhile.
     pub(super) again: bool,
     /// The service manager waits for an answer.
@@ -17,7 +17,7 @@ pub(super) struct Rereading {
 
 impl Rereading {
     /// Begins, or notes that it is to be done once more.
-    pub(super) fn begin(&mut self, read: impl Future<Output = Reloaded> + Send + 'static) {
+    pub(super) fn begin(&mut self, read: impl Future<Output = Option<Reloaded>> + Send + 'static) {
         if self.task.is_some() {
             self.again = true;
         } else {
@@ -25,12 +25,12 @@ impl Rereading {
         }
     }
 
-    /// Waits for what was read; for ever while nothing is. May be dropped and called again.
-    pub(super) async fn read(&mut self) -> Reloaded {
+    /// Waits for what was read; for ever while nothing is. None: it cannot be read yet. May be dropped and called again.
+    pub(super) async fn read(&mut self) -> Option<Reloaded> {
         let Some(task) = &mut self.task else { return std::future::pending().await };
         let read = task.await;
         self.task = None;
-        let panicked = |failure| Reloaded::Refused(format!("reading it panicked: {}", panic_message(failure)));
+        let panicked = |failure| Some(Reloaded::Refused(format!("reading it panicked: {}", panic_message(failure))));
         read.unwrap_or_else(panicked)
     }
 

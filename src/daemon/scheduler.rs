@@ -21,6 +21,7 @@ use tokio_cron_scheduler::{
 use tracing::error;
 use uuid::Uuid;
 
+use super::StoreSchedules;
 use super::elapsed::Reading;
 use super::ledger::{Ledger, Rows};
 use super::plan::Entry;
@@ -127,18 +128,18 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Fires `entries` from now on. Jobs whose schedule and zone are as before keep their place. Takes [`TAKEN`] at most.
+    /// Fires `entries` from now on, and has their schedules stored. Jobs whose schedule and zone are as before keep their
+    /// place. Takes [`TAKEN`] at most.
     ///
     /// # Errors
     ///
     /// The first of the problems with jobs that the crate does not take; those are not planned, and the others are fired all
     /// the same.
-    pub(super) async fn reload(&self, entries: Vec<Entry>) -> Result<(), SchedulerError> {
+    pub(super) async fn reload(&self, entries: Vec<Entry>, store: StoreSchedules) -> Result<(), SchedulerError> {
         let until = Instant::now() + TAKEN;
         let now = Reading::of(self.store.clock.as_ref());
-        let Differences { added, taken_out } = self.store.lock().plans.reload(entries, now);
+        let Differences { added, taken_out } = self.store.lock().plans.reload(entries, store, now);
         for id in taken_out {
-            self.store.lock().plans.remove(id);
             // The crate knows it, or never took it, or hangs; in any case it fires nothing without a plan.
             let _ = timeout_at(until, self.trigger.remove(&id)).await;
         }
@@ -217,7 +218,7 @@ struct Channel {
 impl Channel {
     fn send(&self, fired: Fired) {
         match self.fired.try_send(fired) {
-            // Closed: the service is leaving, and the moment is made up for after the next start.
+            // Closed: the service is leaving, and the moment, told and not begun, is made up for after the next start.
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
             Err(mpsc::error::TrySendError::Full(Fired { job, tick, .. })) => {
                 error!(%job, planned_at = %tick.planned_at, "{job} was not run: the queue of moments is full");

@@ -35,6 +35,9 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// What the ledger is given to write what is told, before the configuration is read again.
 const SETTLE: Duration = Duration::from_secs(1);
 
+/// Why the configuration is not read, as it is told.
+const NOT_YET: &str = "it is read as soon as the database takes what was recorded before";
+
 /// Carries a run out.
 pub(super) type Run = Arc<dyn Fn(Firing) -> BoxFuture<'static, Ended> + Send + Sync>;
 
@@ -177,18 +180,19 @@ impl Service {
         }
     }
 
-    /// Begins the run of a moment once all that was told before is written, its own row included. A run writes its moment
-    /// itself: were older moments still to be written by then, a kill would lose them, as the next start counts from the
-    /// newest row. So the run waits however long the database takes no rows, unless a stop comes first: it is not begun
-    /// then, and its moment, without a run, is found by the next start. The job counts as running all the while.
+    /// Begins the run of a moment once all that was told before is written, its own row included: it was told to have `ran`
+    /// when it came due, and `caught_up` when it was ruled over. A run writes its moment itself: were older moments still to
+    /// be written by then, a kill would lose them, as the next start counts from the newest row. So the run waits however
+    /// long the database takes no rows, unless a stop comes first: it is not begun then, and its moment, without a run, is
+    /// found by the next start. The job counts as running all the while.
     fn spawn(&mut self, Fired { job, tick, missed }: Fired) {
         let planned_at = tick.planned_at;
         let disposition = match missed {
-            Some(_) => Disposition::CaughtUp, // told when it was ruled over
+            Some(_) => Disposition::CaughtUp,
             None => disposition(tick.due, self.clock.now()),
         };
         debug!(%job, %planned_at, %disposition, "the moment of {job} has come");
-        if missed.is_none() {
+        if disposition == Disposition::Late {
             self.ledger.tell(Rows::one(&job, planned_at, disposition, None));
         }
         let (run, stop, written) = (Arc::clone(&self.run), self.stop.clone(), self.ledger.written());
@@ -283,36 +287,47 @@ impl Service {
         }
         let (reload, ledger) = (Arc::clone(&self.reload), self.ledger.clone());
         self.rereading.begin(async move {
-            // Where schedules change, what was decided by the old ones should stand in the ledger.
-            ledger.flush(SETTLE).await;
-            reload().await
+            // What is read depends on the rows and schedules that were told, and schedules that cannot be stored are none.
+            if ledger.flush(SETTLE).await { Some(reload().await) } else { None }
         });
     }
 
-    /// Goes on with what was read.
-    pub(super) async fn take_over(&mut self, read: Reloaded) {
+    /// Goes on with what was read; none when the ledger could not be written before.
+    pub(super) async fn take_over(&mut self, read: Option<Reloaded>) {
+        let waits = read.is_none();
         self.refused = match read {
-            Reloaded::Unchanged => None,
-            Reloaded::Now(entries) => {
-                if let Err(problem) = self.scheduler.reload(entries).await {
+            Some(Reloaded::Unchanged) => None,
+            Some(Reloaded::Now(entries, store)) => {
+                if let Err(problem) = self.scheduler.reload(entries, store).await {
                     error!(error = &problem as &dyn std::error::Error, "a new job is not fired");
                 }
                 None
             }
-            Reloaded::Refused(reason) => {
-                let since = self.refused.take().map_or_else(|| self.clock.now(), |refused| refused.since);
-                Some(Refusal { reason, since })
+            Some(Reloaded::Refused(reason)) => Some(self.refusal(reason)),
+            None => {
+                if self.refused.is_none() {
+                    warn!("the configuration is not read yet: {NOT_YET}");
+                }
+                Some(self.refusal(NOT_YET.to_owned()))
             }
         };
         for (job, why) in std::mem::take(&mut self.rereading.pauses) {
             self.scheduler.pause(&job, why);
         }
-        if std::mem::take(&mut self.rereading.again) {
+        let again = std::mem::take(&mut self.rereading.again);
+        if again || waits {
             self.reload(false);
-        } else if std::mem::take(&mut self.rereading.owed) {
+        }
+        if (waits || !again) && std::mem::take(&mut self.rereading.owed) {
             let status = self.status();
             self.manager.ready(status);
         }
+    }
+
+    /// A configuration is not taken, since now if the one before it was.
+    fn refusal(&mut self, reason: String) -> Refusal {
+        let since = self.refused.take().map_or_else(|| self.clock.now(), |refused| refused.since);
+        Refusal { reason, since }
     }
 
     pub(super) fn tell_status(&mut self) {

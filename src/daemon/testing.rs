@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
+use super::StoreSchedules;
 use super::elapsed::Reading;
 use super::plan::Entry;
 use crate::clock::{Clock, Uptime};
@@ -76,6 +77,11 @@ pub(super) fn entry(job: &str, cron: &str) -> Entry {
 
 /// When most tests begin.
 pub(super) const EIGHT: &str = "2026-11-20T08:00:00Z";
+
+/// Stores schedules nowhere.
+pub(super) fn stored() -> StoreSchedules {
+    StoreSchedules::new(|_| std::future::ready(Ok(())))
+}
 
 /// The next value, or a failed test after ten seconds.
 pub(super) async fn soon<T>(values: &mut mpsc::UnboundedReceiver<T>) -> T {

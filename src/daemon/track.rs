@@ -174,7 +174,7 @@ impl Track {
     /// knows of it.
     pub(super) fn change(&mut self, entry: Entry, now: Timestamp) -> Vec<Rows> {
         let pending = self.next.filter(|tick| tick.planned_at <= now);
-        let same = entry.schedule == self.entry.schedule && entry.zone == self.entry.zone;
+        let same = self.is_scheduled_as(&entry);
         self.entry = entry;
         if same {
             self.next = self.seek();
@@ -192,6 +192,11 @@ impl Track {
             Rows::of(&self.job, vec![tick.planned_at], Disposition::Ran, Some(reason.to_owned()))
         };
         pending.map(told).into_iter().collect()
+    }
+
+    /// Whether its moments are those of `entry`.
+    fn is_scheduled_as(&self, entry: &Entry) -> bool {
+        entry.schedule == self.entry.schedule && entry.zone == self.entry.zone
     }
 
     /// The job is fired no more: what is still to be recorded.

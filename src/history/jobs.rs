@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::history::History;
+use crate::domain::moment::Disposition;
 use crate::history::error::HistoryError;
+use crate::history::moments::{bygone_row, write_rows};
 use crate::history::rows::{Row, stamp};
+use crate::history::{History, Write};
 
 /// The schedule that the service last served a job by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +27,33 @@ pub struct Scheduled {
 pub struct Pause {
     pub at: Timestamp,
     pub by: String,
+}
+
+/// Moments of a job that came, and of which nothing came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bygone {
+    pub job: String,
+    pub moments: Vec<Timestamp>,
+    pub disposition: Disposition,
+    pub reason: String,
+}
+
+/// A schedule that a job did not have before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewSchedule {
+    pub job: String,
+    /// As in [`Scheduled`].
+    pub schedule: String,
+    pub zone: String,
+}
+
+/// What changes when a configuration is taken up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TakenUp {
+    pub bygone: Vec<Bygone>,
+    pub new: Vec<NewSchedule>,
+    /// All jobs with a schedule. Those of others are forgotten; whoever is paused stays so.
+    pub scheduled: Vec<String>,
 }
 
 impl History {
@@ -60,39 +89,26 @@ impl History {
             .collect()
     }
 
-    /// Remembers the schedule of a job, whose moments count after `since`.
-    pub async fn schedule_job(
-        &self,
-        job: &str,
-        schedule: &str,
-        zone: &str,
-        since: Timestamp,
-    ) -> Result<(), HistoryError> {
-        let since = stamp(since);
-        sqlx::query!(
-            "insert into job (name, schedule, zone, since) values (?, ?, ?, ?)
-             on conflict (name) do update set schedule = excluded.schedule, zone = excluded.zone, since = excluded.since",
-            job,
-            schedule,
-            zone,
-            since
-        )
-        .execute(self.writer()?)
-        .await?;
-        Ok(())
-    }
-
-    /// Forgets the schedules of all jobs but these. Whoever is paused stays so.
-    pub async fn unschedule_jobs_except(&self, jobs: &[&str]) -> Result<(), HistoryError> {
-        let jobs = json!(jobs).to_string();
+    /// Stores what a configuration changes that is in force since `at`, all of it or nothing. The moments of new schedules
+    /// count after that.
+    pub async fn take_up(&self, taken: &TakenUp, at: Timestamp) -> Result<(), HistoryError> {
+        let mut tx = self.begin().await?;
+        for Bygone { job, moments, disposition, reason } in &taken.bygone {
+            let rows = moments.iter().map(|moment| bygone_row(job, *moment, *disposition, reason));
+            write_rows(&mut tx, rows, at).await?;
+        }
+        for new in &taken.new {
+            schedule(&mut tx, new, at).await?;
+        }
+        let jobs = json!(taken.scheduled).to_string();
         sqlx::query!(
             "update job set schedule = null, zone = null, since = null
               where schedule is not null and name not in (select value from json_each(?))",
             jobs
         )
-        .execute(self.writer()?)
+        .execute(&mut *tx)
         .await?;
-        Ok(())
+        Ok(tx.commit().await?)
     }
 
     /// Pauses a job, across restarts too. False when it is paused already: the first to do it stays on record.
@@ -137,29 +153,76 @@ impl History {
     }
 }
 
+async fn schedule(tx: &mut Write<'_>, new: &NewSchedule, since: Timestamp) -> Result<(), HistoryError> {
+    let NewSchedule { job, schedule, zone } = new;
+    let since = stamp(since);
+    sqlx::query!(
+        "insert into job (name, schedule, zone, since) values (?, ?, ?, ?)
+             on conflict (name) do update set schedule = excluded.schedule, zone = excluded.zone, since = excluded.since",
+        job,
+        schedule,
+        zone,
+        since
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::testing::{Place, at};
+    use crate::history::moments::MomentFilter;
+    use crate::history::testing::{Place, at, new_schedule, take_up};
 
     #[tokio::test]
     async fn a_schedule_is_kept_until_another_comes_or_the_job_is_taken_out() {
         let place = Place::new().await;
         let history = &place.history;
         assert_eq!(history.scheduled("managers").await.unwrap(), None);
-        history.schedule_job("managers", "cron 0 2 * * *", "Europe/Oslo", at(0)).await.unwrap();
-        history.schedule_job("licenses", "every 2 days", "UTC", at(0)).await.unwrap();
-        history.schedule_job("managers", "cron 0 3 * * *", "UTC", at(60)).await.unwrap();
+        take_up(history, &[("managers", "cron 0 2 * * *"), ("licenses", "every 2 days")], at(0)).await;
+        let new = vec![new_schedule("managers", "cron 0 3 * * *")];
+        let jobs = ["managers", "licenses"].map(str::to_owned).to_vec();
+        history.take_up(&TakenUp { new, scheduled: jobs, ..TakenUp::default() }, at(60)).await.unwrap();
         let later = Scheduled { schedule: "cron 0 3 * * *".to_owned(), zone: "UTC".to_owned(), since: at(60) };
         assert_eq!(history.scheduled("managers").await.unwrap(), Some(later.clone()));
         let schedules = history.schedules().await.unwrap();
         assert_eq!(schedules.keys().collect::<Vec<_>>(), ["licenses", "managers"]);
-        assert_eq!(schedules["managers"], later);
-        history.unschedule_jobs_except(&["managers", "unheard-of"]).await.unwrap();
+        assert_eq!((schedules["managers"].clone(), schedules["licenses"].since), (later.clone(), at(0)));
+        let jobs = ["managers", "unheard-of"].map(str::to_owned).to_vec();
+        history.take_up(&TakenUp { scheduled: jobs, ..TakenUp::default() }, at(70)).await.unwrap();
         assert_eq!(history.scheduled("managers").await.unwrap(), Some(later));
         assert_eq!(history.scheduled("licenses").await.unwrap(), None);
-        history.unschedule_jobs_except(&[]).await.unwrap();
+        take_up(history, &[], at(80)).await;
         assert_eq!(history.scheduled("managers").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_configuration_is_stored_whole_or_not_at_all() {
+        let place = Place::new().await;
+        let history = &place.history;
+        let guard = "create trigger full before insert on job when new.name = 'licenses'
+                     begin select raise(abort, 'no room'); end";
+        sqlx::query(guard).execute(history.writer().unwrap()).await.unwrap();
+        take_up(history, &[("keepalive", "every 1 day")], at(0)).await;
+        let bygone = Bygone {
+            job: "managers".to_owned(),
+            moments: vec![at(1)],
+            disposition: Disposition::Down,
+            reason: "the schedule was changed".to_owned(),
+        };
+        let new = ["managers", "licenses"].map(|job| new_schedule(job, "every 2 days")).to_vec();
+        let scheduled = ["managers", "licenses"].map(str::to_owned).to_vec();
+        let mut taken = TakenUp { bygone: vec![bygone], scheduled, new };
+        history.take_up(&taken, at(9)).await.unwrap_err();
+        let rows = async || history.list_moments(&MomentFilter::default()).await.unwrap();
+        let jobs = async || history.schedules().await.unwrap().into_keys().collect::<Vec<_>>();
+        assert_eq!((rows().await.len(), jobs().await), (0, vec!["keepalive".to_owned()]));
+        taken.new.truncate(1);
+        history.take_up(&taken, at(9)).await.unwrap();
+        assert_eq!(jobs().await, ["managers"]);
+        let row = &rows().await[0];
+        assert_eq!((row.planned_at, row.disposition), (at(1), Disposition::Down));
     }
 
     #[tokio::test]
@@ -169,9 +232,8 @@ mod tests {
         assert!(!history.resume("managers").await.unwrap());
         assert!(history.pause("managers", at(0), "ana").await.unwrap());
         assert!(!history.pause("managers", at(9), "bo").await.unwrap());
-        history.schedule_job("managers", "cron 0 2 * * *", "UTC", at(20)).await.unwrap();
-        history.schedule_job("licenses", "cron 0 2 * * *", "UTC", at(20)).await.unwrap();
-        history.unschedule_jobs_except(&[]).await.unwrap();
+        take_up(history, &[("managers", "cron 0 2 * * *"), ("licenses", "cron 0 2 * * *")], at(20)).await;
+        take_up(history, &[], at(21)).await;
         let place = place.killed().await;
         assert_eq!(place.history.schedules().await.unwrap(), BTreeMap::new());
         let paused = BTreeMap::from([("managers".to_owned(), Pause { at: at(0), by: "ana".to_owned() })]);

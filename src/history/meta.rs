@@ -7,6 +7,21 @@ use crate::history::History;
 use crate::history::error::HistoryError;
 use crate::history::rows::{Row, stamp};
 
+/// Whom a history belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner<'a> {
+    pub org_url: Option<&'a str>,
+    pub tenant: &'a str,
+}
+
+impl Owner<'_> {
+    /// Key, what it is to a reader, and value of each.
+    fn entries(self) -> Vec<(&'static str, &'static str, String)> {
+        let org = self.org_url.map(|url| ("org_url", "Okta org", url.trim_end_matches('/').to_ascii_lowercase()));
+        org.into_iter().chain([("tenant", "tenant", self.tenant.to_ascii_lowercase())]).collect()
+    }
+}
+
 /// The rules of a job that an operator agreed to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApprovedRules {
@@ -16,34 +31,38 @@ pub struct ApprovedRules {
 }
 
 impl History {
-    /// Binds the history to an Okta org, if there is one, and a tenant: the first of each is kept for good.
+    /// Binds the history to its owner: the first org and the first tenant are kept for good. Whoever finds it bound so waits
+    /// for no writer.
     ///
     /// # Errors
     ///
     /// [`HistoryError::OtherOwner`] when it belongs to another of either. Nothing is changed then.
-    pub async fn bind(&self, org_url: Option<&str>, tenant: &str) -> Result<(), HistoryError> {
-        let tenant = tenant.to_ascii_lowercase();
-        let org_url = org_url.map(|org_url| org_url.trim_end_matches('/').to_ascii_lowercase());
-        let org = org_url.as_deref().map(|org_url| ("org_url", "Okta org", org_url));
-        let owners = || org.into_iter().chain([("tenant", "tenant", tenant.as_str())]);
-        // Reading first: whoever finds it bound need not wait for a writer.
-        let mut reader = self.reader.acquire().await?;
-        let mut bound = true;
-        for (key, what, configured) in owners() {
-            bound &= is_bound(&mut reader, key, what, configured).await?;
-        }
-        drop(reader);
-        if bound {
+    pub async fn bind(&self, owner: Owner<'_>) -> Result<(), HistoryError> {
+        if self.may_belong_to(owner).await? {
             return Ok(());
         }
         let mut tx = self.begin().await?;
-        for (key, what, configured) in owners() {
+        for (key, what, configured) in owner.entries() {
             // Another process may have been first.
-            if !is_bound(&mut tx, key, what, configured).await? {
+            if !is_bound(&mut tx, key, what, &configured).await? {
                 sqlx::query!("insert into meta (key, value) values (?, ?)", key, configured).execute(&mut *tx).await?;
             }
         }
         Ok(tx.commit().await?)
+    }
+
+    /// Whether the history is bound to that owner already; false when it could be.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::bind`].
+    pub async fn may_belong_to(&self, owner: Owner<'_>) -> Result<bool, HistoryError> {
+        let mut reader = self.reader.acquire().await?;
+        let mut bound = true;
+        for (key, what, configured) in owner.entries() {
+            bound &= is_bound(&mut reader, key, what, &configured).await?;
+        }
+        Ok(bound)
     }
 
     /// The rules that a job may write under.
@@ -105,7 +124,13 @@ mod tests {
     #[tokio::test]
     async fn a_history_belongs_to_one_org_and_one_tenant() {
         let place = Place::new().await;
-        let bind = async |org, tenant| place.history.bind(org, tenant).await;
+        let bind = async |org_url, tenant| {
+            let owner = Owner { org_url, tenant };
+            let allowed = place.history.may_belong_to(owner).await;
+            let bound = place.history.bind(owner).await;
+            assert_eq!(allowed.is_ok(), bound.is_ok(), "{owner:?}");
+            bound
+        };
         bind(None, "contoso.onmicrosoft.com").await.unwrap();
         bind(Some("https://example.okta.com/"), "contoso.onmicrosoft.com").await.unwrap();
         bind(Some("https://Example.okta.com"), "Contoso.onmicrosoft.com").await.unwrap();

@@ -93,6 +93,15 @@ impl History {
         }
     }
 
+    /// Tries whether rows could be written now, and writes none.
+    ///
+    /// # Errors
+    ///
+    /// The database is locked, or to be read alone.
+    pub async fn can_write(&self) -> Result<(), HistoryError> {
+        Ok(self.begin().await?.rollback().await?)
+    }
+
     async fn begin(&self) -> Result<Write<'static>, HistoryError> {
         Ok(self.writer()?.begin_with("BEGIN IMMEDIATE").await?)
     }

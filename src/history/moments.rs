@@ -59,6 +59,39 @@ fn as_row(moment: &Moment) -> Value {
     json!([job, stamp(*planned_at), disposition.as_str(), run.as_ref().map(RunId::as_str), reason])
 }
 
+/// A moment of which nothing came, likewise.
+pub(super) fn bygone_row(job: &str, planned_at: Timestamp, disposition: Disposition, reason: &str) -> Value {
+    json!([job, stamp(planned_at), disposition.as_str(), null, reason])
+}
+
+/// Writes rows that [`as_row`] or [`bygone_row`] made.
+pub(super) async fn write_rows(
+    tx: &mut Write<'_>,
+    mut rows: impl Iterator<Item = Value> + Send,
+    at: Timestamp,
+) -> Result<(), HistoryError> {
+    let recorded_at = stamp(at);
+    loop {
+        let chunk: Vec<Value> = rows.by_ref().take(CHUNK).collect();
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        let rows = json!(chunk).to_string();
+        // `true` keeps the parser from taking `on conflict` for a join's.
+        sqlx::query!(
+            "insert into moment (job, planned_at, disposition, run, reason, recorded_at)
+                 select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, ?2 from json_each(?1) where true
+                     on conflict (job, planned_at) do update
+                    set disposition = excluded.disposition, run = coalesce(excluded.run, moment.run),
+                        reason = excluded.reason, recorded_at = excluded.recorded_at",
+            rows,
+            recorded_at
+        )
+        .execute(&mut **tx)
+        .await?;
+    }
+}
+
 /// Notes, within the transaction that opens a run, the moment that it is the run of.
 pub(super) async fn begin_moment(
     tx: &mut Write<'_>,
@@ -91,24 +124,8 @@ impl History {
         if moments.is_empty() {
             return Ok(());
         }
-        let recorded_at = stamp(at);
         let mut tx = self.begin().await?;
-        for chunk in moments.chunks(CHUNK) {
-            let rows: Vec<_> = chunk.iter().map(as_row).collect();
-            let rows = json!(rows).to_string();
-            // `true` keeps the parser from taking `on conflict` for a join's.
-            sqlx::query!(
-                "insert into moment (job, planned_at, disposition, run, reason, recorded_at)
-                 select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, ?2 from json_each(?1) where true
-                     on conflict (job, planned_at) do update
-                    set disposition = excluded.disposition, run = coalesce(excluded.run, moment.run),
-                        reason = excluded.reason, recorded_at = excluded.recorded_at",
-                rows,
-                recorded_at
-            )
-            .execute(&mut *tx)
-            .await?;
-        }
+        write_rows(&mut tx, moments.iter().map(as_row), at).await?;
         Ok(tx.commit().await?)
     }
 
@@ -192,7 +209,7 @@ mod tests {
     use super::*;
     use crate::domain::run::{Outcome, Trigger};
     use crate::history::runs::NewRun;
-    use crate::history::testing::{Place, a_run, at, closing, query_plan};
+    use crate::history::testing::{Place, a_run, at, closing, query_plan, take_up};
 
     fn moment(when: i64, disposition: Disposition) -> Moment {
         Moment {
@@ -308,7 +325,7 @@ mod tests {
             unbegun: vec![at(4 * day), at(3 * day), at(day + 1)],
         };
         assert_eq!(past().await, split, "without a schedule on record moments count from the newest row");
-        place.history.schedule_job("managers", "cron 0 2 * * *", "UTC", at(7)).await.unwrap();
+        take_up(&place.history, &[("managers", "cron 0 2 * * *")], at(7)).await;
         assert_eq!(past().await, Past { since: at(7), ..split });
     }
 }

@@ -12,6 +12,7 @@ use crate::domain::identity::{AccountId, PersonId};
 use crate::domain::run::{JobKind, Outcome, RunId, Trigger};
 use crate::history::History;
 use crate::history::changes::{Answer, Change, ChangeId, Confirmation, Intent};
+use crate::history::jobs::{NewSchedule, TakenUp};
 use crate::history::runs::{Closing, NewRun};
 
 /// A history that goes when it is dropped.
@@ -42,6 +43,18 @@ impl Place {
         let history = History::open(&copy.path().join("graphkeeper.db"), at(0)).await.unwrap();
         Self { directory: copy, history }
     }
+}
+
+/// A schedule in UTC.
+pub(crate) fn new_schedule(job: &str, schedule: &str) -> NewSchedule {
+    NewSchedule { job: job.to_owned(), schedule: schedule.to_owned(), zone: "UTC".to_owned() }
+}
+
+/// Has the jobs scheduled so from then on, in UTC, each by its name and schedule, and no others.
+pub(crate) async fn take_up(history: &History, jobs: &[(&str, &str)], when: Timestamp) {
+    let new = jobs.iter().map(|(job, schedule)| new_schedule(job, schedule)).collect();
+    let scheduled = jobs.iter().map(|(job, _)| (*job).to_owned()).collect();
+    history.take_up(&TakenUp { bygone: Vec::new(), new, scheduled }, when).await.unwrap();
 }
 
 /// Patience in tests of a locked database.

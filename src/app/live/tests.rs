@@ -15,12 +15,16 @@ struct Place {
 
 impl Place {
     async fn new() -> Self {
+        Self::of(&text("")).await
+    }
+
+    async fn of(text: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let place = |name: &str| home.path().join(name);
         for secret in ["okta", "app", "user"] {
             write_secret(&place(secret), secret);
         }
-        fs::write(place("gk.toml"), text("")).unwrap();
+        fs::write(place("gk.toml"), text).unwrap();
         let settings = config::load(&place("gk.toml"), &[]).unwrap_or_else(|found| panic!("{found}"));
         let app = App::open(settings, &[], Arc::new(SystemClock)).await.unwrap();
         let live = Live::new(app, place("gk.toml"), Vec::new());
@@ -190,17 +194,28 @@ async fn a_disk_that_does_not_answer_leaves_the_configuration_in_force_and_a_lat
     assert!(place.live.told.lock().await.problems.is_empty());
 }
 
+/// The configuration before somebody added Okta.
+fn without_okta() -> String {
+    text("").split_once("[okta]").unwrap().0.to_owned() + "[entra]\ntenant = \"contoso.onmicrosoft.com\"\n"
+}
+
 #[tokio::test]
 async fn an_organization_may_be_added_and_then_stays() {
-    let place = Place::new().await;
-    let without =
-        text("").split_once("[okta]").unwrap().0.to_owned() + "[entra]\ntenant = \"contoso.onmicrosoft.com\"\n";
-    place.save(&without);
-    place.takes_up().await;
+    let place = Place::of(&without_okta()).await;
     place.save(&text(""));
     place.takes_up().await;
-    place.save(&without);
+    place.save(&without_okta());
     place.takes_up().await;
     place.save(&text("").replace("example.okta", "other.okta"));
     assert!(place.refuses().await.contains("belongs to the Okta org https://example.okta.com"));
+}
+
+#[tokio::test]
+async fn the_organization_of_a_configuration_that_was_refused_is_not_bound() {
+    let place = Place::of(&without_okta()).await;
+    place.save(&text("").replace("example.okta", "mistyped.okta"));
+    let refused = place.live.reload(|_| async { Err::<(), _>("the disk is full".to_owned()) }).await;
+    assert_eq!(refused, Reload::Refused("the disk is full".to_owned()));
+    place.save(&text(""));
+    place.takes_up().await;
 }

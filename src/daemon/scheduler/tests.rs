@@ -1,6 +1,6 @@
 //! Promises of the store, looked at as the crate looks at it, and of the trigger as it really ticks.
 
-use super::super::testing::{EIGHT, HandClock, entry, soon};
+use super::super::testing::{EIGHT, HandClock, entry, soon, stored};
 use super::*;
 use crate::clock::SystemClock;
 use crate::domain::moment::{Moment, Past};
@@ -99,7 +99,8 @@ async fn what_the_crate_plans_from_the_dummy_is_ignored() {
 async fn a_job_removed_meanwhile_is_no_error() {
     let clock = HandClock::at(EIGHT);
     let (mut store, id) = store(&clock, entry("managers", "0 9 * * *")).await;
-    store.lock().plans.remove(id);
+    let now = Reading::of(clock.as_ref());
+    assert_eq!(store.lock().plans.reload(Vec::new(), stored(), now).taken_out, [id]);
     store.delete(id).await.unwrap();
     store.set_next_and_last_tick(id, None, None).await.unwrap();
     assert_eq!(store.get(id).await.unwrap(), None);
@@ -150,10 +151,14 @@ async fn a_moment_that_finds_the_queue_full_is_recorded() {
     let hand: Arc<dyn Clock> = Arc::clone(&clock) as _;
     let _scheduler = Scheduler::start(entries, hand, fire, mpsc::channel(1).0, ledger).await.unwrap();
     clock.step(3_600_000);
-    let row = soon(&mut rows).await;
+    let mut told = Vec::new();
+    while told.len() < 3 {
+        told.push(soon(&mut rows).await);
+    }
+    told.retain(|row| !row.ends_with(" ran")); // each was told when it came due
     let fired = fired.recv().await.unwrap().job;
     let other = if &*fired == "managers" { "licenses" } else { "managers" };
-    assert_eq!(row, format!("{other} queue_full"));
+    assert_eq!(told, [format!("{other} queue_full")]);
 }
 
 #[tokio::test]
@@ -165,7 +170,8 @@ async fn a_reload_adds_takes_out_and_reschedules_under_a_running_trigger() {
     let scheduler = Scheduler::start(entries, hand, fire, mpsc::channel(1).0, ledger().0).await.unwrap();
     let past = Past::none(clock.now());
     let added = Entry { past, ..entry("added", "0 10 * * *") };
-    scheduler.reload(vec![entry("managers", "0 9 * * *"), entry("licenses", "30 10 * * *"), added]).await.unwrap();
+    let entries = vec![entry("managers", "0 9 * * *"), entry("licenses", "30 10 * * *"), added];
+    scheduler.reload(entries, stored()).await.unwrap();
     for (minutes, job) in [(60, "managers"), (60, "added"), (30, "licenses")] {
         clock.step(minutes * 60_000);
         let fired = tokio::time::timeout(Duration::from_secs(10), fired.recv()).await.unwrap().unwrap();
@@ -202,7 +208,7 @@ async fn a_crate_that_hangs_does_not_hold_up_a_reload_for_long() {
     let scheduler = Scheduler::start(entries, hand, mpsc::channel(1).0, mpsc::channel(1).0, ledger().0).await.unwrap();
     let hangs = Arc::clone(&scheduler.trigger.context.metadata_storage);
     let _held = hangs.write().await;
-    let reloaded = scheduler.reload(vec![entry("added", "0 9 * * *")]);
+    let reloaded = scheduler.reload(vec![entry("added", "0 9 * * *")], stored());
     let problem = tokio::time::timeout(TAKEN * 3, reloaded).await.expect("a bound").unwrap_err();
     assert!(matches!(problem, SchedulerError::Hangs { job } if job == "added"));
     assert!(!scheduler.knows("added") && !scheduler.knows("managers"));

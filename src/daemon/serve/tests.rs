@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::catch_up::Cause;
 use super::super::desk::{Leaving, NextRun, desk};
 use super::super::plan::Tick;
-use super::super::testing::{EIGHT, HandClock, entry, soon};
+use super::super::testing::{EIGHT, HandClock, entry, soon, stored};
 use super::super::track::Fired;
 use super::*;
 use crate::domain::moment::Disposition;
@@ -110,6 +110,7 @@ async fn a_moment_during_a_run_is_an_overlap_and_a_stop_waits_for_the_run() {
         ended(Outcome::Interrupted)
     });
     assert_eq!(rig.row().await, "00 ran - -");
+    assert_eq!(rig.row().await, "01 ran - -", "it has come");
     assert_eq!(rig.row().await, "01 overlap - the run of 2026-11-20T08:00:00Z was still going on");
     rig.ask(Signal::Reload).await;
     rig.ask(Signal::Stop).await;
@@ -197,32 +198,32 @@ async fn a_run_begins_when_all_that_was_told_before_it_is_written() {
     service.begin(due_ago(50, None));
     settle().await; // the older row is in the hand of the pen
     service.pause("managers".to_owned(), None);
-    service.begin(due_ago(2, None));
+    service.begin(due_ago(30, None));
     settle().await;
     assert!(told.try_recv().is_err(), "a run does not overtake the rows");
     assert_eq!(service.running(), ["managers".into()]);
     service.begin(due_ago(1, None));
     database.add_permits(9);
     assert_eq!(soon(&mut told).await, "10 paused - paused by ana");
-    assert_eq!(soon(&mut told).await, "58 ran - -");
+    assert_eq!(soon(&mut told).await, "30 late - -");
     let mut rest = [soon(&mut told).await, soon(&mut told).await];
     rest.sort();
-    assert_eq!(rest, ["58 begins", "59 overlap - the run of 2026-11-20T07:59:58Z was still going on"]);
+    assert_eq!(rest, ["30 begins", "59 overlap - the run of 2026-11-20T07:59:30Z was still going on"]);
     end_one(&mut service).await;
-    assert_eq!(soon(&mut told).await, "58 ran r1 -");
+    assert_eq!(soon(&mut told).await, "30 late r1 -");
 }
 
 #[tokio::test]
 async fn a_stop_is_heard_by_a_run_that_waits_for_the_database_and_it_is_not_begun() {
     let (mut service, database, mut told) = held().await;
-    service.begin(due_ago(2, None));
+    service.begin(due_ago(30, None));
     settle().await;
     let (_ask, mut asked) = mpsc::channel(1);
     let (_look, mut looked) = mpsc::channel(1);
     let left = tokio::time::timeout(Duration::from_secs(5), drain(&mut service, &mut asked, &mut looked)).await;
     assert_eq!(left.expect("the service leaves"), ExitReason::Drained);
     database.add_permits(9);
-    assert_eq!(soon(&mut told).await, "58 ran - -", "without a run, it is found by the next start");
+    assert_eq!(soon(&mut told).await, "30 late - -", "without a run, it is found by the next start");
     settle().await;
     assert!(told.try_recv().is_err());
 }
@@ -322,7 +323,7 @@ async fn runs_that_were_asked_for_change_nothing_in_the_order_of_what_waits() {
 #[tokio::test]
 async fn a_paused_job_is_not_run_and_one_that_is_taken_out_neither() {
     let (mut service, mut told) =
-        reloading(|_| async { panic!("nothing is run") }, || async { Reloaded::Now(Vec::new()) }).await;
+        reloading(|_| async { panic!("nothing is run") }, || async { Reloaded::Now(Vec::new(), stored()) }).await;
     service.pause("managers".to_owned(), Some("paused by ana".to_owned()));
     service.begin(due_ago(3, None));
     assert_eq!(soon(&mut told).await, "57 paused - paused by ana");
@@ -337,7 +338,7 @@ async fn a_paused_job_is_not_run_and_one_that_is_taken_out_neither() {
 async fn a_pause_that_comes_while_the_configuration_is_read_outlives_it() {
     let (mut service, mut told) = reloading(
         |_| async { ended(Outcome::Succeeded) },
-        || async { Reloaded::Now(vec![entry("managers", "0 9 * * *")]) },
+        || async { Reloaded::Now(vec![entry("managers", "0 9 * * *")], stored()) },
     )
     .await;
     service.reload(false);
@@ -346,6 +347,25 @@ async fn a_pause_that_comes_while_the_configuration_is_read_outlives_it() {
     service.take_over(read).await;
     service.begin(due_ago(3, None));
     assert_eq!(soon(&mut told).await, "57 paused - paused by ana");
+}
+
+#[tokio::test]
+async fn a_configuration_is_read_when_the_ledger_is_written() {
+    let (mut service, database, mut told) = held().await;
+    service.begin(due_ago(30, None));
+    service.reload(true);
+    let read = tokio::time::timeout(Duration::from_secs(10), service.rereading.read()).await.expect("a bound");
+    assert!(read.is_none(), "what the next start would go by is not written");
+    service.take_over(read).await;
+    let refused = service.about().refused.expect("it is told");
+    assert!(refused.reason.contains("as soon as the database"), "{}", refused.reason);
+    assert!(!service.rereading.owed, "the service manager does not wait for a database");
+    database.add_permits(9);
+    assert_eq!(soon(&mut told).await, "30 late - -");
+    let read = tokio::time::timeout(Duration::from_secs(10), service.rereading.read()).await.expect("a bound");
+    assert!(matches!(read, Some(Reloaded::Unchanged)), "it is tried again by itself");
+    service.take_over(read).await;
+    assert!(service.about().refused.is_none());
 }
 
 #[tokio::test]
