@@ -11,7 +11,7 @@ use crate::domain::moment::{Disposition, Past};
 use crate::history::History;
 use crate::history::error::HistoryError;
 use crate::history::jobs::{Bygone, NewSchedule, Pause, Scheduled, TakenUp};
-use crate::schedule::{Schedule, ScheduleError};
+use crate::schedule::{Anchor, Schedule, ScheduleError};
 
 /// The most moments of a schedule that was changed which are recorded one by one: a week of every second.
 const MOST: u32 = 700_000;
@@ -97,7 +97,7 @@ async fn join(
         if let (Some(before), When::Start, false) = (before, when, stays) {
             let moments = moments(job, &before, &standing.past, now);
             // A period counts from the newest moment of all.
-            standing.past.last = moments.last().copied().or(standing.past.last);
+            standing.past.pass(&moments);
             let why = "the schedule was changed while the service was down";
             taken.bygone.push(bygone(job, moments, standing.paused.as_ref(), why));
         }
@@ -173,18 +173,19 @@ fn newest(
     now: Timestamp,
     most: u32,
 ) -> (Vec<Timestamp>, bool) {
-    let next = |last: &Timestamp| schedule.next_after(zone, Some(*last), *last);
-    let after = |last: Option<Timestamp>, from: Timestamp| {
-        let moments = std::iter::successors(schedule.next_after(zone, last, from), next);
+    let anchor = Anchor { last: past.last, before: past.before };
+    let after = |anchor: Anchor, from: Timestamp| {
+        let moments = schedule.moments(zone, anchor, from);
         moments.take_while(|moment| *moment <= now).filter(|moment| !past.ahead.contains(moment))
     };
     let from = past.last.map_or(since, |last| last.max(since));
-    let oldest: Vec<Timestamp> = after(past.last, from).take(most as usize + 1).collect();
+    let oldest: Vec<Timestamp> = after(anchor, from).take(most as usize + 1).collect();
     if oldest.len() <= most as usize {
         return (oldest, true);
     }
     let late = now.checked_sub(Duration::from_secs(most.into())).unwrap_or(from).max(from);
-    (after(past.last.or(oldest.first().copied()), late).collect(), false)
+    let anchor = if anchor.last.is_some() { anchor } else { oldest.first().map_or(anchor, |first| Anchor::at(*first)) };
+    (after(anchor, late).collect(), false)
 }
 
 fn read(stored: &Scheduled) -> Result<(Schedule, TimeZone), String> {

@@ -14,7 +14,7 @@ use crate::config;
 use crate::config::problem::{Origin, Problem};
 use crate::config::settings::{JobSettings, Settings, Work};
 use crate::history::volume;
-use crate::schedule::{CatchUp, Schedule};
+use crate::schedule::{Anchor, CatchUp, Schedule};
 
 /// How many runs are foretold.
 const RUNS: usize = 5;
@@ -186,9 +186,7 @@ fn catch_up(job: &JobSettings) -> String {
 /// The next moments of a job. A period counts from its last run, which `check` does not know: it counts from now.
 fn next_runs(job: &JobSettings, now: Timestamp) -> Vec<Timestamp> {
     let Some(schedule) = &job.schedule else { return Vec::new() };
-    let first = schedule.next_after(&job.zone.tz, None, now);
-    let next = |last: &Timestamp| schedule.next_after(&job.zone.tz, Some(*last), *last);
-    std::iter::successors(first, next).take(RUNS).collect()
+    schedule.moments(&job.zone.tz, Anchor::default(), now).take(RUNS).collect()
 }
 
 fn place(origin: &Origin) -> (String, Option<(usize, usize)>) {

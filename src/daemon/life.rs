@@ -61,6 +61,7 @@ impl Life {
             // A schedule that begins in the future was stored by a clock that was ahead.
             since: self.entry.past.since.min(now),
             last: self.book.range(..=now).next_back().map(|(moment, _)| *moment),
+            before: self.book.range(..=now).rev().nth(1).map(|(moment, _)| *moment),
             ahead: self
                 .book
                 .range(now..)
@@ -200,6 +201,36 @@ fn the_sunday_whose_two_o_clock_does_not_exist_is_run() {
     let sunday: Timestamp = "2027-03-14T07:00:00Z".parse().unwrap(); // 03:00 in summer time
     assert!(life.begun.contains(&sunday), "{:?}", life.begun);
     assert_eq!(life.book[&sunday].disposition, Disposition::Ran);
+}
+
+#[test]
+fn a_period_of_days_keeps_its_time_of_day_over_a_gap_and_through_restarts() {
+    let zone = TimeZone::get("America/New_York").unwrap();
+    let schedule = Schedule::every("1 day").unwrap();
+    let past = Past::none("2026-11-20T07:30:00Z".parse().unwrap());
+    for restarts in [false, true] {
+        let entry =
+            Entry { zone: zone.clone(), schedule: schedule.clone(), past: past.clone(), ..entry("me", "@daily") };
+        let mut life = Life { clock: HandClock::at("2026-11-20T07:30:00Z"), ..Life::of(entry) };
+        (life.book, life.begun) = (BTreeMap::new(), Vec::new());
+        life.start();
+        for _ in 0..200 {
+            life.pass(86_400_000);
+            if restarts {
+                life.kill();
+                life.start();
+            }
+        }
+        let times: BTreeSet<String> =
+            life.begun.iter().map(|moment| zone.to_datetime(*moment).time().to_string()).collect();
+        assert_eq!(times, BTreeSet::from(["02:30:00".to_owned(), "03:00:00".to_owned()]), "restarts: {restarts}");
+        let sunday: Timestamp = "2027-03-14T07:00:00Z".parse().unwrap();
+        assert_eq!(
+            life.begun.iter().filter(|moment| zone.to_datetime(**moment).hour() == 3).collect::<Vec<_>>(),
+            [&sunday]
+        );
+        assert!(life.begun.len() >= 199, "{}", life.begun.len());
+    }
 }
 
 /// Something that happens to a service.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::domain::moment::{Disposition, Past};
-use crate::schedule::{CatchUp, Schedule};
+use crate::schedule::{Anchor, CatchUp, Schedule};
 
 /// From this much after its due time on, a moment was missed, and a run is `late`. The trigger looks twice a second, so that
 /// anything above a second means that the machine was busy or asleep or its clock was set.
@@ -39,18 +39,19 @@ pub(super) struct Tick {
 }
 
 impl Entry {
-    /// The instant at which the moment `planned_at` is fired: never past the moment after it, so that jitter swaps nothing.
-    pub(super) fn due(&self, planned_at: Timestamp) -> Timestamp {
+    /// The instant at which the anchor's last moment, `planned_at`, is fired: never past the moment after it, so that jitter
+    /// swaps nothing.
+    pub(super) fn due(&self, anchor: Anchor, planned_at: Timestamp) -> Timestamp {
         if self.jitter.is_zero() {
             return planned_at;
         }
-        let gap = self.gap_after(planned_at).unwrap_or(Duration::MAX);
+        let gap = self.gap_after(anchor, planned_at).unwrap_or(Duration::MAX);
         planned_at.checked_add(jitter(&self.job, planned_at, self.jitter.min(gap))).unwrap_or(planned_at)
     }
 
-    /// From a moment to the one after it; none after the last.
-    pub(super) fn gap_after(&self, planned_at: Timestamp) -> Option<Duration> {
-        let next = self.schedule.next_after(&self.zone, Some(planned_at), planned_at)?;
+    /// From the anchor's last moment, `planned_at`, to the one after it; none after the last.
+    pub(super) fn gap_after(&self, anchor: Anchor, planned_at: Timestamp) -> Option<Duration> {
+        let next = self.schedule.next_after(&self.zone, anchor, planned_at)?;
         Some(next.duration_since(planned_at).unsigned_abs())
     }
 }
@@ -117,8 +118,8 @@ mod tests {
         let jittered = Entry { jitter: Duration::from_hours(1), ..entry("managers", "* * * * *") };
         let mut now = at("2026-11-20T02:00:30Z");
         for _ in 0..500 {
-            let planned_at = jittered.schedule.next_after(&TimeZone::UTC, None, now).unwrap();
-            let due = jittered.due(planned_at);
+            let planned_at = jittered.schedule.next_after(&TimeZone::UTC, Anchor::default(), now).unwrap();
+            let due = jittered.due(Anchor::at(planned_at), planned_at);
             assert!(due >= planned_at && due < planned_at + Duration::from_mins(1), "{planned_at} at {due}");
             now = planned_at;
         }

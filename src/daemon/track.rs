@@ -16,6 +16,7 @@ use super::done::Done;
 use super::ledger::Rows;
 use super::plan::{Entry, LATE_AFTER, Tick};
 use crate::domain::moment::Disposition;
+use crate::schedule::Anchor;
 
 /// The most missed moments of a job that are recorded one by one: a week of every second. Who was away for longer, with
 /// more of them, has the newest of so many seconds recorded.
@@ -51,8 +52,8 @@ pub(super) struct Track {
     pub(super) entry: Entry,
     /// Every moment up to here is decided.
     cursor: Timestamp,
-    /// The newest moment that was decided, from which a period counts.
-    anchor: Option<Timestamp>,
+    /// The newest moments that were decided, from which a period counts.
+    anchor: Anchor,
     done: Done,
     next: Option<Tick>,
     /// Moments of a schedule that was changed, which their jitter still puts off.
@@ -67,7 +68,11 @@ impl Track {
         let mut track = Self {
             job: entry.job.as_str().into(),
             cursor,
-            anchor: past.last.or_else(|| (!past.ahead.is_empty()).then_some(cursor)),
+            anchor: match past.last {
+                // All runs may lie ahead; it has run all the same, and is not due at once.
+                None if !past.ahead.is_empty() => Anchor::at(cursor),
+                last => Anchor { last, before: past.before },
+            },
             done: Done::of(past),
             next: None,
             left: VecDeque::new(),
@@ -102,11 +107,11 @@ impl Track {
         while let Some(tick) = self.next.filter(|tick| tick.due <= now) {
             let before = self.anchor;
             self.cursor = tick.planned_at;
-            self.anchor = Some(tick.planned_at);
+            self.anchor = before.then(tick.planned_at);
             if tick.due < late {
                 missed.push(tick.planned_at);
             } else {
-                self.done.add(before, tick.planned_at);
+                self.done.add(before.last, tick.planned_at);
                 found.fire.push(self.fired(tick, None));
             }
             if missed.len() - unbegun > MOST {
@@ -130,7 +135,8 @@ impl Track {
             if disposition == Disposition::CaughtUp {
                 for planned_at in &moments {
                     self.done.add(None, *planned_at);
-                    let tick = Tick { planned_at: *planned_at, due: self.entry.due(*planned_at) };
+                    let tick =
+                        Tick { planned_at: *planned_at, due: self.entry.due(Anchor::at(*planned_at), *planned_at) };
                     found.catch_up.push(self.fired(tick, Some(cause)));
                 }
             }
@@ -142,7 +148,8 @@ impl Track {
     fn within(&self, missed: &[Timestamp]) -> Duration {
         self.entry.catch_up_within.unwrap_or_else(|| {
             let newest = missed.last().copied();
-            newest.and_then(|newest| self.entry.gap_after(newest)).map_or(WITHIN, |gap| gap.min(WITHIN))
+            let gap = |newest| self.entry.gap_after(Anchor::at(newest), newest);
+            newest.and_then(gap).map_or(WITHIN, |gap| gap.min(WITHIN))
         })
     }
 
@@ -164,7 +171,8 @@ impl Track {
         if self.cursor > now {
             self.cursor = whole(now);
             // All runs may lie ahead; it has run all the same, and is not due at once.
-            self.anchor = self.done.newest(now).or_else(|| self.anchor.map(|_| self.cursor));
+            let last = self.done.newest(now).or_else(|| self.anchor.last.map(|_| self.cursor));
+            self.anchor = Anchor { last, before: None };
             self.next = self.seek();
         }
     }
@@ -185,7 +193,7 @@ impl Track {
         }
         self.left.extend(pending);
         self.cursor = whole(now);
-        self.anchor = pending.map(|tick| tick.planned_at).or(self.anchor);
+        self.anchor = pending.map_or(self.anchor, |tick| self.anchor.then(tick.planned_at));
         self.next = self.seek();
         let told = |tick: Tick| {
             let reason = "the schedule was changed while jitter put this moment off";
@@ -217,8 +225,8 @@ impl Track {
         loop {
             let planned_at = self.entry.schedule.next_after(&self.entry.zone, anchor, from)?;
             match self.done.end_of(planned_at) {
-                Some(end) => (from, anchor) = (end, Some(end)),
-                None => return Some(Tick { planned_at, due: self.entry.due(planned_at) }),
+                Some(end) => (from, anchor) = (end, Anchor::at(end)),
+                None => return Some(Tick { planned_at, due: self.entry.due(anchor.then(planned_at), planned_at) }),
             }
         }
     }
@@ -237,7 +245,7 @@ impl Entry {
             track.next = track.seek();
         }
         while let Some(tick) = track.next.filter(|tick| tick.due <= now) {
-            (track.cursor, track.anchor) = (tick.planned_at, Some(tick.planned_at));
+            (track.cursor, track.anchor) = (tick.planned_at, track.anchor.then(tick.planned_at));
             track.next = track.seek();
         }
         track.next.map(|tick| tick.due)

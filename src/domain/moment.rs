@@ -59,6 +59,8 @@ pub struct Past {
     pub since: Timestamp,
     /// The newest row that does not lie in the future, whatever its disposition.
     pub last: Option<Timestamp>,
+    /// The one before it.
+    pub before: Option<Timestamp>,
     /// Rows that lie in the future, as the clock has been set back, and at which the job was not merely missed
     /// (`down`, `asleep`, `skipped`, `collapsed`, `too_old`): these will not be run again.
     pub ahead: BTreeSet<Timestamp>,
@@ -71,7 +73,14 @@ impl Past {
     /// Of a job that has its schedule since then, and no row yet.
     #[must_use]
     pub const fn none(since: Timestamp) -> Self {
-        Self { since, last: None, ahead: BTreeSet::new(), unbegun: Vec::new() }
+        Self { since, last: None, before: None, ahead: BTreeSet::new(), unbegun: Vec::new() }
+    }
+
+    /// Moments that were decided now, oldest first.
+    pub fn pass(&mut self, moments: &[Timestamp]) {
+        for moment in moments.iter().skip(moments.len().saturating_sub(2)) {
+            (self.before, self.last) = (self.last, Some(*moment));
+        }
     }
 }
 

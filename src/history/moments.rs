@@ -134,12 +134,12 @@ impl History {
     pub async fn past(&self, job: &str, now: Timestamp) -> Result<Past, HistoryError> {
         let at = Row { table: "moment", id: job };
         let (present, week_ago) = (stamp(now), stamp(now).saturating_sub(WEEK));
-        let last = sqlx::query_scalar!(
-            r#"select max(planned_at) as "last?: i64" from moment where job = ? and planned_at <= ?"#,
+        let newest = sqlx::query_scalar!(
+            "select planned_at from moment where job = ? and planned_at <= ? order by planned_at desc limit 2",
             job,
             present
         )
-        .fetch_one(&self.reader)
+        .fetch_all(&self.reader)
         .await?;
         let ahead = sqlx::query_scalar!(
             "select planned_at from moment
@@ -162,11 +162,12 @@ impl History {
         )
         .fetch_all(&self.reader)
         .await?;
-        let last = at.maybe_time("planned_at", last)?;
+        let last = at.maybe_time("planned_at", newest.first().copied())?;
         let scheduled = self.scheduled(job).await?;
         Ok(Past {
             since: scheduled.map(|scheduled| scheduled.since).or(last).unwrap_or(now),
             last,
+            before: at.maybe_time("planned_at", newest.get(1).copied())?,
             ahead: ahead.into_iter().map(|time| at.time("planned_at", time)).collect::<Result<_, _>>()?,
             unbegun: unbegun.into_iter().map(|time| at.time("planned_at", time)).collect::<Result<_, _>>()?,
         })
@@ -321,6 +322,7 @@ mod tests {
         let split = Past {
             since: at(5 * day),
             last: Some(at(5 * day)),
+            before: Some(at(4 * day)),
             ahead: BTreeSet::from([at(9 * day), at(3650 * day)]),
             unbegun: vec![at(4 * day), at(3 * day), at(day + 1)],
         };

@@ -107,8 +107,7 @@ pub(crate) fn walk(
 /// What the planner says of the same time.
 fn planned(pattern: &str, zone: &TimeZone, first: Timestamp, last: Timestamp) -> Vec<Timestamp> {
     let schedule = Schedule::parse_cron(pattern).unwrap();
-    let next = |last: &Timestamp| schedule.next_after(zone, Some(*last), *last);
-    std::iter::successors(next(&first), next).take_while(|moment| *moment <= last).collect()
+    schedule.moments(zone, Anchor::at(first), first).take_while(|moment| *moment <= last).collect()
 }
 
 fn agree(cases: &[Case], name: &str, step: Span, first: Timestamp, last: Timestamp) {
@@ -185,7 +184,7 @@ fn the_next_moment_after_any_instant_is_the_first_of_the_walk() {
             let mut asked = first;
             while asked < at(change) + 5.hours() {
                 let expected = walked.iter().find(|moment| **moment > asked).copied();
-                let found = schedule.next_after(&zone, None, asked).filter(|moment| *moment <= last);
+                let found = schedule.next_after(&zone, Anchor::default(), asked).filter(|moment| *moment <= last);
                 assert_eq!(found, expected, "{} in {name} after {asked}", case.pattern);
                 asked += 7.minutes().seconds(1).milliseconds(13);
             }
@@ -193,17 +192,41 @@ fn the_next_moment_after_any_instant_is_the_first_of_the_walk() {
     }
 }
 
+/// The first instant at which the wall reads `civil` or, if it never does, more: by walking every second of the change.
+fn walked(zone: &TimeZone, civil: DateTime) -> Timestamp {
+    let guess = civil.to_zoned(zone.clone()).unwrap();
+    if guess.datetime() == civil {
+        return guess.timestamp();
+    }
+    let mut instant = guess.timestamp() - 26.hours();
+    while zone.to_datetime(instant) < civil {
+        instant += 1.second();
+    }
+    instant
+}
+
 #[test]
 fn a_period_of_days_keeps_its_time_of_day_over_every_change() {
-    for name in ZONES {
+    let mut swallowed = 0;
+    let odd = ["Pacific/Apia", "America/Sao_Paulo", "Antarctica/Casey"].map(|name| (name, "2009-10-03"));
+    for (name, from) in ZONES.map(|name| (name, "2021-01-02")).into_iter().chain(odd) {
         let zone = TimeZone::get(name).unwrap();
-        let every = Schedule::every("2 days").unwrap();
-        let first = at("2021-01-01T12:34:56Z");
-        let civil = zone.to_datetime(first);
-        let mut moment = first;
-        for count in 1..=1500 {
-            moment = every.next_after(&zone, Some(moment), moment).unwrap();
-            assert_eq!(zone.to_datetime(moment), civil + (2 * count).days(), "{name}, {count}");
+        for (text, days, time) in [
+            ("1 day", 1, "02:30:00"),
+            ("1 day", 1, "00:15:00"),
+            ("2 days", 2, "12:34:56"),
+            ("1 day", 1, "01:59:59"),
+            ("1 week", 7, "02:00:00"),
+        ] {
+            let every = Schedule::every(text).unwrap();
+            let civil: DateTime = format!("{from}T{time}").parse().unwrap();
+            let first = civil.to_zoned(zone.clone()).unwrap().timestamp();
+            for (count, moment) in (1_i64..).zip(every.moments(&zone, Anchor::at(first), first).take(1500)) {
+                let meant = civil + (days * count).days();
+                swallowed += i32::from(zone.to_datetime(moment) != meant);
+                assert_eq!(moment, walked(&zone, meant), "{text} at {time} in {name}, {meant}");
+            }
         }
     }
+    assert!(swallowed > 100, "{swallowed} moments lay in a gap");
 }

@@ -40,6 +40,28 @@ words! {
 /// How many missed moments of a job [`CatchUp::All`] runs at most.
 pub const MOST_CAUGHT_UP: u8 = 10;
 
+/// Where a period counts on from: the newest moments of a job that are decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Anchor {
+    pub last: Option<Timestamp>,
+    /// The one before. It tells the time of day that is meant, should `last` lie where a spring gap put it.
+    pub before: Option<Timestamp>,
+}
+
+impl Anchor {
+    /// Of a job whose newest moment is `last`, and of the one before nothing is known.
+    #[must_use]
+    pub const fn at(last: Timestamp) -> Self {
+        Self { last: Some(last), before: None }
+    }
+
+    /// When `moment` is decided, too.
+    #[must_use]
+    pub const fn then(self, moment: Timestamp) -> Self {
+        Self { last: Some(moment), before: self.last }
+    }
+}
+
 /// A text is not a schedule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScheduleError {
@@ -85,22 +107,35 @@ impl Schedule {
         Period::parse(text).map(Self::Every)
     }
 
-    /// The first moment after `now`. A period counts from `last`, the last planned moment, and keeps its rhythm however
-    /// many moments were missed; without a `last` it is due at once, which is `now` itself.
+    /// The first moment after `now`. A period counts from the anchor's last moment, and keeps its rhythm however many moments
+    /// were missed; without one it is due at once, which is `now` itself.
     ///
-    /// A day of a period is a calendar day. When a spring gap swallows its moment, that one comes as much later as the gap
-    /// is wide, and the period counts from there.
+    /// A day of a period is a calendar day. When a spring gap swallows its moment, that one comes at the first valid moment,
+    /// and those after it at their own time of day again.
     ///
     /// `None`: there is none before the calendar ends.
     #[must_use]
-    pub fn next_after(&self, zone: &TimeZone, last: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
-        match self {
-            Self::Cron(cron) => cron.next_after(zone, now),
-            Self::Every(period) => match last {
-                Some(last) => period.next_after(zone, last, now),
-                None => Some(now),
-            },
+    pub fn next_after(&self, zone: &TimeZone, anchor: Anchor, now: Timestamp) -> Option<Timestamp> {
+        match (self, anchor.last) {
+            (Self::Cron(cron), _) => cron.next_after(zone, now),
+            (Self::Every(period), Some(last)) => period.next_after(zone, anchor.before, last, now),
+            (Self::Every(_), None) => Some(now),
         }
+    }
+
+    /// The moments after `from`, oldest first, without end.
+    pub fn moments<'a>(
+        &'a self,
+        zone: &'a TimeZone,
+        anchor: Anchor,
+        from: Timestamp,
+    ) -> impl Iterator<Item = Timestamp> + use<'a> {
+        let (mut anchor, mut from) = (anchor, from);
+        std::iter::from_fn(move || {
+            from = self.next_after(zone, anchor, from)?;
+            anchor = anchor.then(from);
+            Some(from)
+        })
     }
 
     /// What a person says instead of the text.

@@ -18,8 +18,7 @@ fn runs(pattern: &str, zone_name: &str, after: &str, count: usize) -> Vec<String
     let zone = zone(zone_name);
     let schedule = Schedule::parse_cron(pattern).unwrap();
     let begin = after.parse::<DateTime>().unwrap().to_zoned(zone.clone()).unwrap().timestamp();
-    let next = |last: &Timestamp| schedule.next_after(&zone, Some(*last), *last);
-    let moments = std::iter::successors(next(&begin), next).take(count);
+    let moments = schedule.moments(&zone, Anchor::at(begin), begin).take(count);
     moments.map(|moment| moment.to_zoned(zone.clone()).strftime("%m-%d %H:%M %:z").to_string()).collect()
 }
 
@@ -93,14 +92,36 @@ fn a_period_keeps_its_rhythm_in_calendar_days() {
     let oslo = zone("Europe/Oslo");
     let every = Schedule::every("2 days").unwrap();
     let last = at("2026-03-28T01:00:00Z"); // 02:00 in winter time, the day before the change
-    assert_eq!(every.next_after(&oslo, Some(last), last), Some(at("2026-03-30T00:00:00Z")), "02:00 in summer time");
+    assert_eq!(
+        every.next_after(&oslo, Anchor::at(last), last),
+        Some(at("2026-03-30T00:00:00Z")),
+        "02:00 in summer time"
+    );
     let late = at("2026-04-02T12:00:00Z");
-    assert_eq!(every.next_after(&oslo, Some(last), late), Some(at("2026-04-03T00:00:00Z")), "on the same grid");
+    assert_eq!(every.next_after(&oslo, Anchor::at(last), late), Some(at("2026-04-03T00:00:00Z")), "on the same grid");
     let long_after = at("2036-04-02T12:00:00Z");
-    let next = every.next_after(&oslo, Some(last), long_after).unwrap();
+    let next = every.next_after(&oslo, Anchor::at(last), long_after).unwrap();
     assert!(next > long_after && next.duration_since(long_after) <= SignedDuration::from_hours(48));
-    assert_eq!(every.next_after(&oslo, None, late), Some(late), "due at once without a last moment");
-    assert_eq!(Schedule::every("90m").unwrap().next_after(&oslo, Some(last), last), Some(last + 90.minutes()));
+    assert_eq!(every.next_after(&oslo, Anchor::default(), late), Some(late), "due at once without a last moment");
+    assert_eq!(Schedule::every("90m").unwrap().next_after(&oslo, Anchor::at(last), last), Some(last + 90.minutes()));
+}
+
+#[test]
+fn a_period_whose_moment_a_gap_swallows_comes_at_the_first_valid_moment_and_keeps_its_time_of_day() {
+    // In 2026 Oslo's clocks go from 02:00 to 03:00 on Sunday, 29 March.
+    let oslo = zone("Europe/Oslo");
+    let every = Schedule::every("1 day").unwrap();
+    let (saturday, sunday) = (at("2026-03-28T01:30:00Z"), at("2026-03-29T01:00:00Z"));
+    let monday = at("2026-03-30T00:30:00Z");
+    let days: Vec<Timestamp> = every.moments(&oslo, Anchor::at(saturday), saturday).take(3).collect();
+    assert_eq!(days, [sunday, monday, at("2026-03-31T00:30:00Z")], "03:00, 02:30, 02:30");
+    let known = Anchor { last: Some(sunday), before: Some(saturday) };
+    assert_eq!(every.next_after(&oslo, known, sunday), Some(monday), "also from what the ledger knows");
+    let odd = Anchor { last: Some(sunday), before: Some(at("2026-03-28T09:00:00Z")) };
+    assert_eq!(every.next_after(&oslo, odd, sunday), Some(at("2026-03-30T01:00:00Z")), "a moment of another rhythm");
+    let half = Schedule::every("1 day 12 hours").unwrap();
+    let mixed = half.next_after(&oslo, Anchor { last: Some(sunday), before: Some(saturday) }, sunday);
+    assert_eq!(mixed, Some(at("2026-03-30T13:00:00Z")), "which has no time of day");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::config::parse::values::{seconds, spoken};
 use crate::config::raw::RawJob;
 use crate::config::settings::JobSettings;
 use crate::domain::run::JobKind;
-use crate::schedule::{CatchUp, MOST_CAUGHT_UP, Schedule};
+use crate::schedule::{Anchor, CatchUp, MOST_CAUGHT_UP, Schedule};
 
 /// So many moments are looked at for a rhythm. A job of every minute in office hours needs 2,700 to show its week.
 const SAMPLE: usize = 5000;
@@ -70,11 +70,11 @@ impl Parser<'_> {
 /// The longest time between two moments, as far as one sees; `None` when the rhythm does not show.
 fn longest_gap(schedule: &Schedule, zone: &TimeZone) -> Option<Duration> {
     // Any moment will do to see the rhythm.
-    let first = schedule.next_after(zone, Some(Timestamp::UNIX_EPOCH), Timestamp::UNIX_EPOCH)?;
-    let next = |last: &Timestamp| schedule.next_after(zone, Some(*last), *last);
+    let mut moments = schedule.moments(zone, Anchor::at(Timestamp::UNIX_EPOCH), Timestamp::UNIX_EPOCH);
+    let first = moments.next()?;
     let mut longest = SignedDuration::ZERO;
     let mut last = first;
-    for (seen, moment) in std::iter::successors(next(&first), next).take(SAMPLE).enumerate() {
+    for (seen, moment) in moments.take(SAMPLE).enumerate() {
         longest = longest.max(moment.duration_since(last));
         last = moment;
         if seen >= FEW && last.duration_since(first) >= WEEK {

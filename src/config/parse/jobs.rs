@@ -11,7 +11,7 @@ use crate::config::parse::Parser;
 use crate::config::raw::{KINDS, List, RawJob};
 use crate::config::settings::{JobSettings, KeepaliveSettings, Work, Zone};
 use crate::domain::run::JobKind;
-use crate::schedule::{Schedule, ScheduleError};
+use crate::schedule::{Anchor, Schedule, ScheduleError};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -143,8 +143,7 @@ impl Parser<'_> {
         let least = SignedDuration::try_from(keepalive.min_interval).unwrap_or(SignedDuration::MAX);
         // Any moment will do to see the rhythm.
         let begin = Timestamp::UNIX_EPOCH;
-        let next = |last: &Timestamp| schedule.next_after(&job.zone.tz, Some(*last), *last);
-        let moments: Vec<_> = std::iter::successors(next(&begin), next).take(8).collect();
+        let moments: Vec<_> = schedule.moments(&job.zone.tz, Anchor::at(begin), begin).take(8).collect();
         if moments.windows(2).any(|pair| pair[1].duration_since(pair[0]) < least) {
             let key = if matches!(schedule, Schedule::Cron(_)) { "schedule" } else { "every" };
             let message = "comes more often than `min_interval` allows: runs that are too soon are left out";
