@@ -28,7 +28,7 @@ use crate::jobs::Task;
 use crate::jobs::error::chain;
 use crate::jobs::lock::{self, Holder, JobLock, LockError};
 use crate::jobs::progress::Progress;
-use crate::jobs::report::Report;
+use crate::jobs::report::{ALREADY_RUN, Report};
 use crate::jobs::runner::Order;
 
 /// Runs the configured jobs on their schedules until the service is stopped.
@@ -187,6 +187,8 @@ async fn fire(app: Arc<App>, firing: Firing) -> Ended {
 fn instead(report: &Report) -> Option<Disposition> {
     match report.finish.reason.as_deref() {
         Some("too_soon") => Some(Disposition::TooSoon),
+        // Its row says what became of it.
+        Some(ALREADY_RUN) => None,
         _ if report.begun => None,
         _ if report.finish.outcome == Outcome::Busy => Some(Disposition::Overlap),
         _ => Some(Disposition::Skipped),

@@ -98,6 +98,9 @@ pub enum HistoryError {
     OtherOwner { what: &'static str, stored: String, configured: String },
     #[error("job {} is busy: run {} of {} (process {}) is open since {}", .0.job, .0.run, .0.caller, .0.pid, .0.since)]
     Busy(Box<OpenRun>),
+    /// A clock that was set back brought it once more.
+    #[error("the moment {moment} of {job} was run already, by run {run}")]
+    AlreadyRun { job: String, moment: Timestamp, run: RunId },
     /// Draw another id and try again.
     #[error("a run {0} exists already")]
     RunIdTaken(RunId),
@@ -152,6 +155,7 @@ impl HistoryError {
             }
             Self::OtherOwner { .. } => "give each Okta org and each tenant a `state.directory` of its own",
             Self::Busy(_) => "wait until that run has ended",
+            Self::AlreadyRun { .. } => "see that the clock is right: `timedatectl`",
             Self::RunIdTaken(_) | Self::Missing { .. } | Self::BadRow { .. } | Self::Query { .. } => return None,
         })
     }

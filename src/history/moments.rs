@@ -82,8 +82,11 @@ pub(super) async fn write_rows(
             "insert into moment (job, planned_at, disposition, run, reason, recorded_at)
                  select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, ?2 from json_each(?1) where true
                      on conflict (job, planned_at) do update
-                    set disposition = excluded.disposition, run = coalesce(excluded.run, moment.run),
-                        reason = excluded.reason, recorded_at = excluded.recorded_at",
+                    set disposition = iif(excluded.run is null and moment.run is not null,
+                                          moment.disposition, excluded.disposition),
+                        reason = iif(excluded.run is null and moment.run is not null,
+                                     coalesce(excluded.reason, moment.reason), excluded.reason),
+                        run = coalesce(excluded.run, moment.run), recorded_at = excluded.recorded_at",
             rows,
             recorded_at
         )
@@ -92,14 +95,24 @@ pub(super) async fn write_rows(
     }
 }
 
-/// Notes, within the transaction that opens a run, the moment that it is the run of.
+/// Notes, within the transaction that opens a run, the moment that it is the run of: one that has none yet.
 pub(super) async fn begin_moment(
     tx: &mut Write<'_>,
     (job, run): (&str, &RunId),
-    (planned_at, disposition): (Timestamp, Disposition),
+    (moment, disposition): (Timestamp, Disposition),
     at: Timestamp,
 ) -> Result<(), HistoryError> {
-    let (planned_at, recorded_at) = (stamp(planned_at), stamp(at));
+    let (planned_at, recorded_at) = (stamp(moment), stamp(at));
+    let before = sqlx::query_scalar!(
+        r#"select run as "run!" from moment where job = ? and planned_at = ? and run is not null"#,
+        job,
+        planned_at
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    if let Some(before) = before {
+        return Err(HistoryError::AlreadyRun { job: job.to_owned(), moment, run: RunId::stored(&before) });
+    }
     let (disposition, run) = (disposition.as_str(), run.as_str());
     sqlx::query!(
         "insert into moment (job, planned_at, disposition, run, recorded_at) values (?, ?, ?, ?, ?)
@@ -117,9 +130,9 @@ pub(super) async fn begin_moment(
 }
 
 impl History {
-    /// Records what became of moments, as known at `at`: all of them or none. The later word replaces the former, and so does
-    /// its run if it names one: a moment is told when it comes, by [`History::open_run`] when its run begins, and again when
-    /// that has ended.
+    /// Records what became of moments, as known at `at`: all of them or none. The later word replaces the former: a moment is
+    /// told when it comes, by [`History::open_run`] when its run begins, and again when that has ended. Once it has a run, a
+    /// word without one is of a clock that brought the moment twice, and changes at most the reason.
     pub async fn record_moments(&self, moments: &[Moment], at: Timestamp) -> Result<(), HistoryError> {
         if moments.is_empty() {
             return Ok(());
@@ -255,7 +268,8 @@ mod tests {
         assert_eq!(listed(&place).await, [moment(0, Disposition::Late)]);
         let told = Moment { run: None, reason: Some("busy".to_owned()), ..moment(0, Disposition::Ran) };
         place.history.record_moments(std::slice::from_ref(&told), at(8)).await.unwrap();
-        assert_eq!(listed(&place).await, [Moment { run: Some(run.id.clone()), ..told }]);
+        let kept = Moment { run: Some(run.id.clone()), disposition: Disposition::Late, ..told };
+        assert_eq!(listed(&place).await, [kept]);
         let busy = NewRun { moment: Some((at(60), Disposition::Ran)), ..a_run("bbbb0002", Trigger::Schedule, 60) };
         place.history.open_run(&busy).await.unwrap_err();
         assert_eq!(listed(&place).await.len(), 1, "no run, no moment");
@@ -264,6 +278,25 @@ mod tests {
         place.history.record_moments(&[early], at(60)).await.unwrap();
         place.history.open_run(&busy).await.unwrap();
         assert_eq!(listed(&place).await[0].run, Some(busy.id));
+    }
+
+    #[tokio::test]
+    async fn no_clock_has_a_moment_run_twice() {
+        let place = Place::new().await;
+        let run = NewRun { moment: Some((at(0), Disposition::Late)), ..a_run("aaaa0001", Trigger::Schedule, 7) };
+        place.history.open_run(&run).await.unwrap();
+        place.history.close_run(&closing(&run.id, Outcome::Succeeded, 8)).await.unwrap();
+        let before = listed(&place).await;
+        // Years later, the clock is set back.
+        let told = Moment { run: None, ..moment(0, Disposition::Ran) };
+        place.history.record_moments(&[told], at(1)).await.unwrap();
+        let again = NewRun { moment: Some((at(0), Disposition::Ran)), ..a_run("bbbb0002", Trigger::Schedule, 1) };
+        let refused = place.history.open_run(&again).await.unwrap_err();
+        assert_eq!(refused.to_string(), "the moment 2026-09-21T14:13:20Z of managers was run already, by run aaaa0001");
+        assert!(place.history.run(&again.id).await.unwrap().is_none(), "neither row is written");
+        assert_eq!(listed(&place).await, before, "and the first word stays");
+        let other = NewRun { moment: Some((at(9), Disposition::Ran)), ..again };
+        place.history.open_run(&other).await.unwrap();
     }
 
     #[tokio::test]

@@ -147,8 +147,8 @@ impl History {
     ///
     /// # Errors
     ///
-    /// [`HistoryError::Busy`] names the run of this job that is open already; [`HistoryError::RunIdTaken`] asks for
-    /// another id.
+    /// [`HistoryError::Busy`] names the run of this job that is open already, [`HistoryError::AlreadyRun`] the one that the
+    /// moment has; [`HistoryError::RunIdTaken`] asks for another id.
     pub async fn open_run(&self, run: &NewRun) -> Result<(), HistoryError> {
         let mut tx = self.begin().await?;
         let (id, kind, trigger) = (run.id.as_str(), run.kind.as_str(), run.trigger.as_str());

@@ -16,6 +16,9 @@ use crate::http::calls::Call;
 use crate::jobs::answers::Reply;
 use crate::jobs::error::{JobError, chain};
 
+/// The reason of a run that was not begun, as its scheduled moment has had one.
+pub const ALREADY_RUN: &str = "already_run";
+
 /// A whole run, as it is printed; read back, it prints the same.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Report {
@@ -157,6 +160,12 @@ impl Finish {
             hint: Some("wait for it to end: `graphkeeper jobs` shows it".to_owned()),
             ..Self::default()
         }
+    }
+
+    /// The scheduled moment had its run, by the clock as it was before.
+    #[must_use]
+    pub fn already_run(error: &dyn Error, hint: Option<&str>) -> Self {
+        Self { reason: Some(ALREADY_RUN.to_owned()), hint: hint.map(str::to_owned), ..Self::busy(error) }
     }
 
     /// Nothing useful was done.

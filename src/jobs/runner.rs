@@ -113,6 +113,7 @@ impl Runner {
                 match self.open(&run, job, &order, &mut lock, started).await {
                     Ok(()) => (true, self.opened(&run, job, &order, &mut lock, stop, progress).await),
                     Err(error @ HistoryError::Busy(_)) => (false, Finish::busy(&error)),
+                    Err(error @ HistoryError::AlreadyRun { .. }) => (false, Finish::already_run(&error, error.hint())),
                     Err(error) => (false, Finish::from_history(&error)),
                 }
             }
