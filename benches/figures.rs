@@ -6,7 +6,7 @@
 //!
 //! | variable | means | usually |
 //! |---|---|---|
-//! | `GRAPHKEEPER_BENCH_ONLY` | some of `pass`, `daemon`, `history`, with commas between | all |
+//! | `GRAPHKEEPER_BENCH_ONLY` | some of `pass`, `daemon`, `history`, `scale`, with commas between | all |
 //! | `GRAPHKEEPER_BENCH_PEOPLE` | people of the passes | 10000 |
 //! | `GRAPHKEEPER_BENCH_LATENCY_MS` | what every vendor's answer takes | 50 |
 //! | `GRAPHKEEPER_BENCH_SETTLE` | seconds between a daemon's pass and the look at its memory | 10 |
@@ -32,6 +32,7 @@ fn main() {
         ("pass", support::pass::measure as fn(&Bench, &mut Table)),
         ("daemon", support::daemon::measure),
         ("history", support::history::measure),
+        ("scale", support::scale::measure),
     ] {
         if wanted(part) {
             eprintln!("measuring: {part} …");

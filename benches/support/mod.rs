@@ -6,6 +6,7 @@ pub(crate) mod database;
 pub(crate) mod history;
 pub(crate) mod pass;
 pub(crate) mod process;
+pub(crate) mod scale;
 pub(crate) mod table;
 
 use std::path::{Path, PathBuf};

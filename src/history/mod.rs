@@ -31,8 +31,6 @@ mod rows;
 pub mod runs;
 pub mod source;
 #[cfg(test)]
-mod scale;
-#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod views;
