@@ -2,9 +2,14 @@
 
 use crate::control::peer;
 
-/// The person behind `sudo`, else the user of the process by name, else by number.
+/// The user of the process, and who is said to be behind `sudo`.
 #[must_use]
 pub(super) fn name() -> String {
-    let sudo = std::env::var("SUDO_USER").ok().filter(|name| !name.trim().is_empty());
-    sudo.unwrap_or_else(|| peer::user(peer::me()))
+    peer::with_claim(&peer::user(peer::me()), sudo_user().as_deref())
+}
+
+/// Who became this user, as `sudo` says in the environment. Whoever sets that can say anything.
+#[must_use]
+pub(super) fn sudo_user() -> Option<String> {
+    std::env::var("SUDO_USER").ok()
 }

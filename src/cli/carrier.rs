@@ -3,9 +3,9 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use crate::cli::exit;
 use crate::cli::failure::Failure;
 use crate::cli::render;
+use crate::cli::{caller, exit};
 use crate::config::settings::Settings;
 use crate::control::client::Client;
 use crate::control::peer;
@@ -30,7 +30,7 @@ pub(super) async fn carrier(settings: &Settings) -> Result<Carrier, Failure> {
     let state = &settings.state_directory;
     if let Some(client) = Client::reach(&settings.control.socket, state).await? {
         render::say(&format!("the service (process {}) carries it out", client.about.pid));
-        return Ok(Carrier::Service(client));
+        return Ok(Carrier::Service(client.claiming(caller::sudo_user().as_deref())));
     }
     let beside = unheard(state);
     let socket = settings.control.socket.display();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 
@@ -15,11 +15,15 @@ use crate::control::patience::Patience;
 use crate::control::peer;
 use crate::control::refusal::{Refusal, Told};
 use crate::control::routes::Counter;
+use crate::control::wire::CLAIM_HEADER;
 
 /// What a request's body may take, in bytes: a few thousand names.
 const BODY: usize = 256 * 1024;
 /// How long the machine's directories may take to name a user.
 const NAMING: Duration = Duration::from_secs(2);
+
+/// The user whom nothing keeps from saying what `sudo` would say.
+const ROOT: u32 = 0;
 
 /// A request with a body, and all that an answer to it begins with.
 pub(super) struct Asked<T> {
@@ -39,7 +43,8 @@ impl<T: DeserializeOwned + Send> FromRequest<Counter> for Asked<T> {
         let peer: Peer = parts.extensions.remove().expect("each connection knows its peer");
         let patience: Patience = parts.extensions.remove().expect("each connection has a limit");
         let request = read(&patience, body).await?;
-        Ok(Self { request, caller: peer.name().await, app: counter.app(), patience })
+        let caller = peer.name(&parts.headers).await;
+        Ok(Self { request, caller, app: counter.app(), patience })
     }
 }
 
@@ -64,13 +69,16 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// The name of the user, else the number.
-    pub(super) async fn name(self) -> String {
+    /// The name of the user, else the number. What root says of who became root is told as root's claim; others are
+    /// themselves, whatever they say.
+    pub(super) async fn name(self, headers: &HeaderMap) -> String {
         let named = tokio::task::spawn_blocking(move || peer::user(self.uid));
-        match tokio::time::timeout(NAMING, named).await {
+        let name = match tokio::time::timeout(NAMING, named).await {
             Ok(Ok(name)) => name,
             _ => format!("uid {}", self.uid),
-        }
+        };
+        let claim = headers.get(CLAIM_HEADER).filter(|_| self.uid == ROOT);
+        peer::with_claim(&name, claim.and_then(|claim| str::from_utf8(claim.as_bytes()).ok()))
     }
 }
 

@@ -19,8 +19,8 @@ use tokio::task::AbortHandle;
 use crate::control::peer;
 use crate::control::refusal::{Refusal, Told};
 use crate::control::wire::{
-    self, About, AcceptRequest, Accepted, JobRequest, Line, PROTOCOL, PROTOCOL_HEADER, Paused, ReleaseRequest,
-    Released, RunRequest, VERSION, VERSION_HEADER, path,
+    self, About, AcceptRequest, Accepted, CLAIM_HEADER, JobRequest, Line, PROTOCOL, PROTOCOL_HEADER, Paused,
+    ReleaseRequest, Released, RunRequest, VERSION, VERSION_HEADER, path,
 };
 use crate::domain::run::RunId;
 use crate::jobs::progress::Step;
@@ -88,6 +88,8 @@ impl ClientError {
 #[derive(Clone, Debug)]
 pub struct Client {
     path: PathBuf,
+    /// Who became root, as is said.
+    claim: Option<String>,
     pub about: About,
 }
 
@@ -100,13 +102,19 @@ impl Client {
     /// another state directory than `state`.
     pub async fn reach(path: &Path, state: &Path) -> Result<Option<Self>, ClientError> {
         let Some(stream) = connect(path).await? else { return Ok(None) };
-        let answer = ask(path, stream, Method::GET, path::ABOUT, Body::empty()).await?;
+        let answer = ask(path, stream, (Method::GET, path::ABOUT, None), Body::empty()).await?;
         let about: About = answer.whole().await?;
         if !is_same(&about.state_directory, state) {
             let (path, theirs, ours) = (path.to_owned(), about.state_directory, state.to_owned());
             return Err(ClientError::OtherState { path, theirs, ours });
         }
-        Ok(Some(Self { path: path.to_owned(), about }))
+        Ok(Some(Self { path: path.to_owned(), claim: None, about }))
+    }
+
+    /// The same service, which is told who became root. It believes that of root, as root's word, and of nobody else.
+    #[must_use]
+    pub fn claiming(self, sudo_user: Option<&str>) -> Self {
+        Self { claim: sudo_user.and_then(peer::credible).map(str::to_owned), ..self }
     }
 
     /// Has a run carried out.
@@ -144,7 +152,7 @@ impl Client {
     async fn post(&self, address: &str, request: &impl Serialize) -> Result<Answer, ClientError> {
         let body = serde_json::to_vec(request).map_err(|error| self.unusable(io::Error::other(error)))?;
         let stream = connect(&self.path).await?.ok_or(ClientError::Lost { run: None })?;
-        ask(&self.path, stream, Method::POST, address, Body::from(body)).await
+        ask(&self.path, stream, (Method::POST, address, self.claim.as_deref()), Body::from(body)).await
     }
 
     fn unusable(&self, source: io::Error) -> ClientError {
@@ -250,8 +258,7 @@ impl Answer {
 async fn ask(
     path: &Path,
     stream: UnixStream,
-    method: Method,
-    address: &str,
+    (method, address, claim): (Method, &str, Option<&str>),
     body: Body,
 ) -> Result<Answer, ClientError> {
     let strange = || ClientError::Strange { path: path.to_owned() };
@@ -260,7 +267,12 @@ async fn ask(
         .uri(address)
         .header(HOST, "graphkeeper")
         .header(PROTOCOL_HEADER, PROTOCOL)
-        .header(CONTENT_TYPE, "application/json")
+        .header(CONTENT_TYPE, "application/json");
+    let request = match claim {
+        Some(claim) => request.header(CLAIM_HEADER, claim),
+        None => request,
+    };
+    let request = request
         .body(body)
         .map_err(|error| ClientError::Unusable { path: path.to_owned(), source: io::Error::other(error) })?;
     let talk = async {

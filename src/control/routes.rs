@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -122,13 +122,14 @@ async fn run(State(counter): State<Counter>, asked: Asked<RunRequest>) -> Result
 async fn stop(
     State(counter): State<Counter>,
     Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
     Path(run): Path<String>,
 ) -> Result<StatusCode, Answered> {
     let run = RunId::stored(&run);
     let Some(stop) = counter.stops.get(&run) else {
         return Err(wrong(StatusCode::NOT_FOUND, format!("no run {run} that somebody asked for is going on"), None));
     };
-    let caller = peer.name().await;
+    let caller = peer.name(&headers).await;
     info!(run.id = %run, %caller, "{caller} stops run {run}");
     stop.cancel();
     Ok(StatusCode::NO_CONTENT)

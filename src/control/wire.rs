@@ -15,6 +15,8 @@ use crate::jobs::report::Report;
 pub const PROTOCOL: u32 = 1;
 /// The header that names it.
 pub const PROTOCOL_HEADER: &str = "graphkeeper-protocol";
+/// The header of a request by root that names who became root, as far as `sudo` told the program that asks. A claim.
+pub const CLAIM_HEADER: &str = "graphkeeper-sudo-user";
 /// The header of an answer that names the version of the service.
 pub const VERSION_HEADER: &str = "graphkeeper-version";
 /// The version of this program.

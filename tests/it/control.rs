@@ -437,6 +437,45 @@ async fn a_path_too_long_for_a_socket_is_refused_before_the_service_starts() {
     assert!(refused.stderr.contains("control.socket"), "{}", refused.stderr);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_belongs_to_one_service_and_the_other_says_whose_it_is() {
+    let (first, second) = (quiet(&["ana"]).await, quiet(&["ana"]).await);
+    let service = first.serve().await;
+    second.configure(&format!("{NEVER}[control]\nsocket = {:?}\n", first.socket()));
+    let mut other = second.serve().await;
+    let whose = format!("belongs to process {}, which serves {}", service.pid(), first.state().display());
+    other.says(&whose).await;
+    other.says("give each service its own `[control] socket`").await;
+    by_the_service(&first.reconcile().await.exits(0), &service);
+    let stranger = second.reconcile().await.exits(1);
+    assert!(stranger.stderr.contains("serves the state directory"), "{}", stranger.stderr);
+    // The lock goes with its holder, however that dies.
+    service.kill().await;
+    other.terminate();
+    other.finish().await.exits(0);
+    let service = second.serve().await;
+    by_the_service(&second.reconcile().await.exits(0), &service);
+    service.terminate();
+    service.finish().await.exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(may_become_others), ignore = "only root is believed")]
+async fn what_sudo_says_is_recorded_as_a_claim_of_root_alone() {
+    let mut org = Org::team(["ana", "bo"]).await;
+    org.configure(&open_house(&org));
+    org.env.push(("SUDO_USER".to_owned(), "eve".to_owned()));
+    org.reconcile().await.exits(0);
+    let mut service = org.spawn_as(0, MEMBER.1, &["daemon"]);
+    service.says("serving").await;
+    by_the_service(&org.reconcile().await.exits(0), &service);
+    org.spawn_as(MEMBER.0, MEMBER.1, &["run", "managers"]).finish().await.exits(0);
+    let callers = org.database().await.texts("select caller from run order by started_at").await;
+    assert_eq!(callers, ["root (sudo: eve)", "root (sudo: eve)", "uid 54321"]);
+    service.terminate();
+    service.finish().await.exits(0);
+}
+
 /// Asks until the answer is what is waited for; each question takes its time.
 async fn until(org: &Org, command: &[&str], holds: impl Fn(&Value) -> bool) -> Value {
     let asked = async {
