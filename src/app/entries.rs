@@ -72,6 +72,28 @@ pub async fn foreseen(
     Ok(join(history, jobs, when, now).await?.0)
 }
 
+/// A job with the schedule that the service last served it by.
+#[derive(Clone, Debug)]
+pub struct Remembered {
+    pub job: String,
+    pub schedule: Schedule,
+    pub zone: TimeZone,
+    pub past: Past,
+}
+
+/// The jobs that the service last scheduled, by name, for whoever has no configuration at hand. Those whose schedule cannot
+/// be read any more are left out.
+pub async fn remembered(history: &History, now: Timestamp) -> Result<Vec<Remembered>, HistoryError> {
+    let mut jobs = Vec::new();
+    for (job, stored) in history.schedules().await? {
+        if let Ok((schedule, zone)) = read(&stored) {
+            let past = history.past(&job, now).await?;
+            jobs.push(Remembered { job, schedule, zone, past });
+        }
+    }
+    Ok(jobs)
+}
+
 /// The jobs beside the history, and what of it is not stored yet.
 async fn join(
     history: &History,

@@ -116,8 +116,8 @@ pub fn database(state: &Path) -> PathBuf {
 }
 
 /// Opens the history for reading alone: needs no secret, and works beside the service.
-pub async fn open_history(settings: &Settings) -> Result<History, AppError> {
-    let path = database(&settings.state_directory);
+pub async fn open_history(state: &Path) -> Result<History, AppError> {
+    let path = database(state);
     History::open_read_only(&path).await.map_err(|source| AppError::History { path, source })
 }
 

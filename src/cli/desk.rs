@@ -8,6 +8,8 @@ use crate::cli::args::{Global, OutputFormat};
 use crate::cli::failure::Failure;
 use crate::cli::{exit, render};
 use crate::config;
+use crate::config::Outline;
+use crate::config::problem::Problems;
 use crate::config::settings::Settings;
 use crate::control::carry::{self, LIST_RUNS};
 use crate::control::refusal::one;
@@ -18,7 +20,10 @@ use crate::history::error::HistoryError;
 /// How a reading command sees the world.
 #[derive(Debug)]
 pub(super) struct Desk {
-    pub settings: Settings,
+    /// Where to look, and how times are told.
+    pub outline: Outline,
+    /// What is wrong with the configuration while it has mistakes.
+    pub settings: Result<Settings, Problems>,
     /// `None` before anything ran.
     pub history: Option<History>,
     pub now: Timestamp,
@@ -28,23 +33,38 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    /// Reads the configuration and opens the history for reading. Needs no secret.
+    /// Reads the configuration and opens the history for reading. Needs no secret, and of a configuration with mistakes only
+    /// where the history is: who asks what happened should not have to mend a file first.
     pub(super) async fn open(global: &Global, now: Timestamp) -> Result<Self, Failure> {
-        let settings = config::load(&global.config, &config::environment())?;
-        let history = match app::open_history(&settings).await {
+        let env = config::environment();
+        let (outline, settings) = match config::load(&global.config, &env) {
+            Ok(settings) => (Outline::of(&settings), Ok(settings)),
+            Err(found) => {
+                let note = broken(&found);
+                let outline = config::outline(&global.config, &env, found.clone())?;
+                render::say(&format!("{note}; reading in {} all the same", outline.state_directory.display()));
+                (outline, Err(found))
+            }
+        };
+        let history = match app::open_history(&outline.state_directory).await {
             Ok(history) => Some(history),
             Err(error) if is_absent(&error) => {
-                render::say(&format!("there is no history in {} yet", settings.state_directory.display()));
+                render::say(&format!("there is no history in {} yet", outline.state_directory.display()));
                 None
             }
             Err(error) => return Err(error.into()),
         };
-        Ok(Self { settings, history, now, format: global.format(), width: render::terminal_width() })
+        Ok(Self { outline, settings, history, now, format: global.format(), width: render::terminal_width() })
     }
 
     /// The zone in which people are told times.
     pub(super) const fn zone(&self) -> &TimeZone {
-        &self.settings.zone.tz
+        &self.outline.zone.tz
+    }
+
+    /// The whole configuration, for a command that needs more of it than where to read.
+    pub(super) fn settings(&self) -> Result<&Settings, Failure> {
+        self.settings.as_ref().map_err(|found| found.clone().into())
     }
 
     /// The history, for a command that asks for something in it by name.
@@ -62,6 +82,15 @@ impl Desk {
         let Some(history) = &self.history else { return Ok(name.to_owned()) };
         Ok(carry::person(history, name).await?)
     }
+}
+
+/// That a configuration has mistakes, the first of them, and where the others are told.
+fn broken(found: &Problems) -> String {
+    let count = found.problems.len();
+    let first = found.problems.first().map(|first| format!("{first}")).unwrap_or_default();
+    let (mistakes, is) =
+        if count == 1 { ("a mistake".to_owned(), "it is") } else { (format!("{count} mistakes"), "the first is") };
+    format!("the configuration has {mistakes} (`graphkeeper check`), {is} {first}")
 }
 
 /// There is no history yet.
@@ -99,6 +128,11 @@ mod tests {
         assert!(desk.history.is_none());
         assert_eq!(desk.history().unwrap_err().code, exit::FAILED);
         assert_eq!(desk.person("ana").await.unwrap(), "ana");
+        // A file that is half edited.
+        std::fs::write(&file, format!("state = {{ directory = {state:?} }}\n[entra\ntenant = \"contoso.example\"\n"))
+            .unwrap();
+        let desk = Desk::open(&at_desk(&file), desk.now).await.unwrap();
+        assert_eq!((desk.settings().unwrap_err().code, &desk.outline.state_directory), (exit::USAGE, &state));
         let missing = Desk::open(&at_desk(&directory.path().join("none.toml")), desk.now).await.unwrap_err();
         assert_eq!(missing.code, exit::USAGE);
     }

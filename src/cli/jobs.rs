@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use crate::app::entries::{Standing, When, foreseen};
+use crate::app::entries::{Remembered, Standing, When, foreseen, remembered};
 use crate::cli::args::Global;
 use crate::cli::daemon::entry;
 use crate::cli::desk::Desk;
@@ -15,17 +16,18 @@ use crate::cli::exit;
 use crate::cli::failure::Failure;
 use crate::cli::history::outcome;
 use crate::cli::render::{self, Cell, Table, local, relative};
+use crate::config::Outline;
 use crate::config::settings::{JobSettings, Settings, Work};
 use crate::control::client::Client;
 use crate::control::wire::About;
 use crate::daemon::Entry;
-use crate::domain::run::{Mode, PlanId};
+use crate::domain::run::{JobKind, Mode, PlanId};
 use crate::history::History;
 use crate::history::jobs::Pause;
 use crate::history::runs::{Run, RunFilter};
 use crate::jobs::error::chain;
 use crate::jobs::lock::{self, SERVICE};
-use crate::schedule::Schedule;
+use crate::schedule::{CatchUp, Schedule};
 
 /// How many open plans of a job are named.
 const PLANS: u32 = 10;
@@ -36,11 +38,12 @@ const PLANS: u32 = 10;
 /// last_ended, last_message, plans, parked, running}`. `mode` is null but for managers; `schedule` is null for a job that is run by hand
 /// only, else the text as configured; `next` is when the service will run it, if it runs then, and null when paused; `paused` is null or `{since, by}`;
 /// `service` is `running`, `none` or `unknown`, the same for all; `plans` are the ids of those that wait for approval;
-/// `parked` counts people left alone; `running` is null or `{run, since, caller, pid, host, alive}`, where `alive` is false
+/// While the configuration has mistakes, the jobs are those that the service last scheduled: `mode` is null then, and so is the
+/// `kind` of a job that never ran; `next` does without its jitter. `parked` counts people left alone; `running` is null or `{run, since, caller, pid, host, alive}`, where `alive` is false
 /// when the process is known to be gone.
 pub(super) async fn run(global: &Global, now: Timestamp) -> Result<u8, Failure> {
     let desk = Desk::open(global, now).await?;
-    let service = Service::find(&desk.settings).await;
+    let service = Service::find(&desk.outline).await;
     if let Some(note) = service.note(desk.zone()) {
         render::say(&note);
     }
@@ -48,19 +51,69 @@ pub(super) async fn run(global: &Global, now: Timestamp) -> Result<u8, Failure> 
         Some(history) => history.pauses().await?,
         None => BTreeMap::new(),
     };
-    let mut nexts = next_of_each(desk.history.as_ref(), &desk.settings, &service, now).await?;
+    let (jobs, mut nexts): (Vec<Shown>, _) = match (&desk.settings, &desk.history) {
+        (Ok(settings), history) => (
+            settings.jobs.values().map(Shown::of).collect(),
+            next_of_each(history.as_ref(), settings, &service, now).await?,
+        ),
+        (Err(_), Some(history)) => shown_by_history(history, now).await?,
+        (Err(_), None) => (Vec::new(), BTreeMap::new()),
+    };
     let mut table = empty();
-    for job in desk.settings.jobs.values() {
+    for mut job in jobs {
         let mut state = match &desk.history {
-            Some(history) => state(history, job, &desk.settings.state_directory).await?,
+            Some(history) => state(history, &job.name, &desk.outline.state_directory).await?,
             None => State::default(),
         };
         state.next = nexts.remove(&job.name);
         state.paused = pauses.remove(&job.name);
-        table.push(row(job, &state, &service, desk.zone(), now));
+        job.kind = job.kind.or(state.last.as_ref().map(|run| run.kind));
+        table.push(row(&job, &state, &service, desk.zone(), now));
     }
     render::print(&table, desk.format)?;
     Ok(exit::SUCCEEDED)
+}
+
+/// What is told of a job itself.
+#[derive(Debug)]
+struct Shown {
+    name: String,
+    kind: Option<JobKind>,
+    mode: Option<Mode>,
+    schedule: Option<Schedule>,
+    /// By name.
+    zone: String,
+}
+
+impl Shown {
+    fn of(job: &JobSettings) -> Self {
+        let (name, zone) = (job.name.clone(), job.zone.name.clone());
+        Self { name, kind: Some(job.kind()), mode: mode(job), schedule: job.schedule.clone(), zone }
+    }
+}
+
+/// The jobs that the service last scheduled, and when each comes next.
+async fn shown_by_history(
+    history: &History,
+    now: Timestamp,
+) -> Result<(Vec<Shown>, BTreeMap<String, Timestamp>), Failure> {
+    let (mut jobs, mut nexts) = (Vec::new(), BTreeMap::new());
+    for Remembered { job, schedule, zone, past } in remembered(history, now).await? {
+        let name = zone.iana_name().unwrap_or("UTC").to_owned();
+        jobs.push(Shown { name: job.clone(), kind: None, mode: None, schedule: Some(schedule.clone()), zone: name });
+        let entry = Entry {
+            job: job.clone(),
+            schedule,
+            zone,
+            jitter: Duration::ZERO,
+            catch_up: CatchUp::Once,
+            catch_up_within: None,
+            past,
+            paused: None,
+        };
+        nexts.extend(entry.next_due(now).map(|next| (job, next)));
+    }
+    Ok((jobs, nexts))
 }
 
 /// What runs the jobs on their schedules.
@@ -73,11 +126,11 @@ enum Service {
 }
 
 impl Service {
-    async fn find(settings: &Settings) -> Self {
-        match Client::reach(&settings.control.socket, &settings.state_directory).await {
+    async fn find(outline: &Outline) -> Self {
+        match Client::reach(&outline.socket, &outline.state_directory).await {
             Ok(Some(client)) => Self::Running(client.about),
-            Ok(None) if lock::is_held(&settings.state_directory, SERVICE) == Some(true) => {
-                let socket = settings.control.socket.display();
+            Ok(None) if lock::is_held(&outline.state_directory, SERVICE) == Some(true) => {
+                let socket = outline.socket.display();
                 Self::Unknown(format!("a service is running, but does not listen on {socket}"))
             }
             Ok(None) => Self::None,
@@ -131,22 +184,22 @@ struct Running {
     alive: Option<bool>,
 }
 
-async fn state(history: &History, job: &JobSettings, directory: &Path) -> Result<State, Failure> {
-    let name = Some(job.name.clone());
+async fn state(history: &History, job: &str, directory: &Path) -> Result<State, Failure> {
+    let name = Some(job.to_owned());
     // At most one is open, and it is the newest.
     let filter = RunFilter { job: name, limit: Some(1), ..RunFilter::default() };
     let newest = history.list_runs(&filter).await?.into_iter().next();
     let running = newest.filter(|run| run.outcome.is_none()).map(|run| {
-        let alive = lock::is_held(directory, &job.name);
+        let alive = lock::is_held(directory, job);
         Running { run, alive }
     });
     Ok(State {
         next: None,
-        last: history.last_run_proper(&job.name).await?,
+        last: history.last_run_proper(job).await?,
         running,
         paused: None,
-        plans: history.list_plans(Some(&job.name), true, PLANS).await?.into_iter().map(|plan| plan.id).collect(),
-        parked: history.list_parked(Some(&job.name)).await?.len(),
+        plans: history.list_plans(Some(job), true, PLANS).await?.into_iter().map(|plan| plan.id).collect(),
+        parked: history.list_parked(Some(job)).await?.len(),
     })
 }
 
@@ -172,15 +225,15 @@ fn empty() -> Table {
     Table::new(&columns, "the configuration has no jobs")
 }
 
-fn row(job: &JobSettings, state: &State, service: &Service, zone: &TimeZone, now: Timestamp) -> Vec<Cell> {
+fn row(job: &Shown, state: &State, service: &Service, zone: &TimeZone, now: Timestamp) -> Vec<Cell> {
     let last = state.last.as_ref();
     let plans: Vec<&str> = state.plans.iter().map(PlanId::as_str).collect();
     vec![
         Cell::text(&job.name),
-        Cell::text(job.kind().as_str()),
-        Cell::optional(mode(job), |mode| Cell::text(mode.as_str())),
+        Cell::optional(job.kind, |kind| Cell::text(kind.as_str())),
+        Cell::optional(job.mode, |mode| Cell::text(mode.as_str())),
         schedule(job),
-        Cell::text(&job.zone.name),
+        Cell::text(&job.zone),
         next_cell(state, service, zone, now),
         Cell::optional(state.paused.as_ref(), |pause| {
             Cell::new(json!({ "since": pause.at.to_string(), "by": pause.by }), String::new())
@@ -204,7 +257,7 @@ const fn mode(job: &JobSettings) -> Option<Mode> {
     }
 }
 
-fn schedule(job: &JobSettings) -> Cell {
+fn schedule(job: &Shown) -> Cell {
     match &job.schedule {
         Some(schedule) => Cell::new(schedule.as_str(), Schedule::describe(schedule)),
         None => Cell::new(Value::Null, "by hand only"),
@@ -309,9 +362,9 @@ kind = "licenses"
         let mut nexts = next_of_each(Some(history), &settings, &Service::None, at(660)).await.unwrap();
         let mut table = empty();
         for job in settings.jobs.values() {
-            let mut state = state(history, job, Path::new("/nowhere")).await.unwrap();
+            let mut state = state(history, &job.name, Path::new("/nowhere")).await.unwrap();
             state.next = nexts.remove(&job.name);
-            table.push(row(job, &state, &Service::None, &settings.zone.tz, at(660)));
+            table.push(row(&Shown::of(job), &state, &Service::None, &settings.zone.tz, at(660)));
         }
         insta::assert_snapshot!(samples::written(&table, OutputFormat::Table), @r"
         Job       Kind      Mode  Schedule      Next run                                                      Last outcome             To approve  Left alone  Now
@@ -349,6 +402,20 @@ kind = "licenses"
         assert_eq!(place.history.scheduled("managers").await.unwrap(), Some(stored), "nothing is stored");
     }
 
+    #[tokio::test]
+    async fn without_a_configuration_the_jobs_that_were_last_scheduled_are_told() {
+        let place = Place::new().await;
+        let settings = settings();
+        standings(&place.history, settings.jobs.values(), at(0)).await.unwrap();
+        let (jobs, nexts) = shown_by_history(&place.history, at(60)).await.unwrap();
+        assert_eq!(jobs.len(), 1, "one is run by hand only");
+        let known = next_of_each(Some(&place.history), &settings, &Service::None, at(60)).await.unwrap();
+        assert_eq!(nexts, known);
+        let (shown, whole) = (&jobs[0], Shown::of(&settings.jobs["managers"]));
+        assert_eq!((&shown.name, &shown.schedule, &shown.zone), (&whole.name, &whole.schedule, &whole.zone));
+        assert_eq!((shown.kind, shown.mode), (None, None), "nobody knows");
+    }
+
     #[test]
     fn a_paused_job_has_no_next_run_and_a_refused_file_is_told() {
         let settings = settings();
@@ -362,7 +429,7 @@ kind = "licenses"
         });
         let state = State { paused, ..State::default() };
         let mut table = empty();
-        table.push(row(&settings.jobs["managers"], &state, &service, &TimeZone::UTC, at(120)));
+        table.push(row(&Shown::of(&settings.jobs["managers"]), &state, &service, &TimeZone::UTC, at(120)));
         let (text, json) = (table.to_text(None), table.to_json());
         assert!(text.contains("paused 2 minutes ago by ana"), "{text}");
         assert_eq!((&json[0]["next"], &json[0]["service"]), (&Value::Null, &json!("running")));

@@ -68,7 +68,7 @@ async fn execute(global: &Global, request: &RunRequest, strict: bool) -> Result<
 
 /// The run in this process.
 async fn here(settings: Settings, request: &RunRequest) -> Result<Report, Failure> {
-    let work = Work::of(request, async || Ok(open_history(&settings).await?)).await?;
+    let work = Work::of(request, async || Ok(open_history(&settings.state_directory).await?)).await?;
     app::fits(&settings, &work.job, &work.task)?;
     let env = config::environment();
     let app = App::open(settings, &env, Arc::new(SystemClock)).await?;

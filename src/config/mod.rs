@@ -8,6 +8,7 @@ mod later;
 mod load;
 mod near;
 pub mod network;
+mod outline;
 mod parse;
 pub mod problem;
 mod raw;
@@ -29,6 +30,7 @@ use crate::config::raw::Raw;
 use crate::config::report::Report;
 use crate::config::settings::Settings;
 
+pub use outline::{Outline, outline};
 pub use parse::spoken;
 
 /// Reads the file at `path`, its drop-ins (`NAME.d/*.toml` beside `NAME.toml`) and the `GRAPHKEEPER__…` variables of

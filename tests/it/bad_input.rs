@@ -175,3 +175,35 @@ async fn an_answer_that_is_no_json_is_named_with_its_request_id() {
     let last = org.journal().rows(|row| row.path == PEOPLE).pop().unwrap();
     assert!(run.message().contains(&last.request_id), "{}", run.message());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_half_edited_file_keeps_nobody_from_reading_the_past() {
+    let org = Org::team(["ana", "bo"]).await;
+    org.configure("[jobs.managers]\nschedule = \"0 0 1 1 *\"\n");
+    let service = org.serve().await;
+    let run = org.reconcile().await.exits(0).run_id();
+    let whole = org.run(&["jobs"]).await.exits(0).json();
+    org.configure("[jobs.managers]\nschedule = \"0 0 1 1");
+    for command in
+        [&["history"][..], &["history", "show", &run], &["history", "missed"], &["explain", "ana@corp.example"]]
+    {
+        let read = org.run(command).await.exits(0);
+        assert!(read.stderr.contains("the configuration has a mistake (`graphkeeper check`)"), "{}", read.stderr);
+        assert!(read.stderr.contains("test.toml:2:"), "{}", read.stderr);
+        assert!(!read.stdout.is_empty(), "{command:?}");
+    }
+    let jobs = org.run(&["jobs"]).await.exits(0).json();
+    let of = |jobs: &serde_json::Value, key: &str| {
+        let managers = jobs.as_array().unwrap().iter().find(|job| job["job"] == "managers").unwrap();
+        managers[key].clone()
+    };
+    for key in ["kind", "schedule", "timezone", "next", "service", "last_run", "last_outcome"] {
+        assert_eq!(of(&jobs, key), of(&whole, key), "{key} as the service goes by it");
+    }
+    assert_eq!(of(&jobs, "mode"), serde_json::Value::Null, "the history does not know it");
+    for command in [&["run", "managers"][..], &["pause", "managers"], &["check"]] {
+        org.run(command).await.exits(2);
+    }
+    service.terminate();
+    service.finish().await.exits(0);
+}

@@ -16,15 +16,16 @@ use crate::history::retention::Forgotten;
 ///
 /// # Errors
 ///
-/// The state directory is another user's, or the history cannot be written.
+/// The configuration has mistakes, the state directory is another user's, or the history cannot be written.
 pub(super) async fn prune(desk: &Desk, dry_run: bool) -> Result<(), Failure> {
-    let cutoffs = desk.settings.retention.cutoffs(&desk.now.to_zoned(desk.zone().clone()));
+    let settings = desk.settings()?;
+    let cutoffs = settings.retention.cutoffs(&desk.now.to_zoned(desk.zone().clone()));
     let found = match &desk.history {
         None => Vec::new(),
         Some(history) if dry_run => history.forgettable(&cutoffs).await?,
         Some(_) => {
-            carrier::own(&desk.settings.state_directory, "history prune")?;
-            let history = app::open_history_to_write(&desk.settings, &SystemClock).await?;
+            carrier::own(&settings.state_directory, "history prune")?;
+            let history = app::open_history_to_write(settings, &SystemClock).await?;
             let found = history.forget(&cutoffs, || true).await;
             history.close().await;
             found?

@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 use jiff::tz::TimeZone;
 
 use crate::config::key::KeyPath;
+use crate::config::outline::Outline;
 use crate::config::parse::services::Identities;
-use crate::config::raw::{Raw, RawSecret};
+use crate::config::raw::{Raw, RawControl, RawSecret};
 use crate::config::report::Report;
 use crate::config::secrets::SecretRef;
 use crate::config::settings::{NamedSecret, Settings, Shape, Zone};
@@ -65,6 +66,17 @@ pub(super) fn settings(raw: Raw, base: &Path, env: &[(String, String)], report: 
         files: report.files(),
         fingerprint: String::new(),
     })
+}
+
+/// What `raw` says of where to look; `None` when the state directory is not said.
+pub(super) fn outline(raw: Raw, base: &Path, env: &[(String, String)], report: &mut Report) -> Option<Outline> {
+    let mut parser = Parser { report, env, base, secrets: Vec::new() };
+    let utc = Zone { name: "UTC".to_owned(), tz: TimeZone::UTC };
+    let zone = parser.zone(&KeyPath::of("timezone"), raw.timezone.as_deref(), utc);
+    let state_directory = parser.state_directory(raw.state.and_then(|state| state.directory))?;
+    let control = parser.control(raw.control.unwrap_or_default(), &state_directory);
+    let control = control.or_else(|| parser.control(RawControl::default(), &state_directory))?;
+    Some(Outline { zone, state_directory, socket: control.socket })
 }
 
 impl Parser<'_> {
