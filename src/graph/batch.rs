@@ -10,9 +10,9 @@ use serde_json::Value;
 use tracing::info;
 use uuid::Uuid;
 
+use crate::domain::causes::chain;
 use crate::graph::client::{GraphClient, WriteLeave, header, header_map};
 use crate::graph::error::{GraphError, Refusal};
-use crate::http::client::chain;
 use crate::http::retry::{Failure, Next};
 use crate::http::{Answer, Executed, Method, Repeat};
 use crate::secret::Secret;

@@ -1,6 +1,5 @@
 //! The client: attempts, waits, records.
 
-use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use tracing::{debug, info};
 use url::Url;
 
 use crate::clock::Clock;
+use crate::domain::causes::chain;
 use crate::http::advice;
 use crate::http::call::{Answer, Body, Call, Draft, Pace};
 use crate::http::calls::{self, CallLog};
@@ -290,7 +290,7 @@ impl<'a> Journey<'a> {
             duration: self.started.elapsed(),
             request_id: answer.and_then(|answer| answer.request_id.clone()),
             client_request_id: self.client_request_id,
-            error: outcome.as_ref().err().map(chain),
+            error: outcome.as_ref().err().map(|error| chain(error)),
             at: self.at,
         };
         let (service, method, endpoint) = (call.service.as_str(), &call.method, call.endpoint);
@@ -309,17 +309,6 @@ impl<'a> Journey<'a> {
         );
         CallLog::record(call);
     }
-}
-
-/// An error and its causes on one line.
-pub(crate) fn chain(error: &HttpError) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {

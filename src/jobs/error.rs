@@ -1,6 +1,5 @@
 //! What can end a job's work early, and whose turn it is then.
 
-use std::error::Error;
 use std::time::Duration;
 
 use crate::auth::Class;
@@ -8,6 +7,8 @@ use crate::domain::run::Outcome;
 use crate::graph::GraphError;
 use crate::history::error::HistoryError;
 use crate::okta::OktaError;
+
+pub use crate::domain::causes::chain;
 
 /// Why the work could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -100,17 +101,4 @@ impl JobError {
             Self::Refused { hint, .. } => hint.clone(),
         }
     }
-}
-
-/// An error with its causes, outermost first, as one line.
-#[must_use]
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::auth::jwt::part;
 use crate::auth::{Granted, OktaService};
+use crate::domain::causes::chain;
 
 const JSON: &str = "application/json";
 
@@ -19,12 +20,6 @@ async fn answered(reply: Reply) -> (Result<Secret, AuthError>, usize) {
     let server = Server::script([reply]).await;
     let authorization = app(&server, SecretStyle::Form).authorization().await;
     (authorization, server.received().len())
-}
-
-/// An error with its causes.
-fn chain(error: &AuthError) -> String {
-    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 #[tokio::test]
