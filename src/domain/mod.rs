@@ -3,6 +3,7 @@
 //! Imports nothing of the program. A word belongs here when two rooms that do not know each other need it.
 
 pub mod causes;
+pub mod condition;
 pub mod decision;
 pub mod directory;
 pub mod identity;

@@ -18,6 +18,7 @@ pub mod decisions;
 pub mod ends;
 pub mod error;
 pub mod export;
+pub mod identities;
 pub mod jobs;
 pub mod licenses;
 pub mod links;

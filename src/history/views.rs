@@ -2,6 +2,7 @@
 
 use sqlx::Row as _;
 
+use crate::domain::condition::{Condition, Credential, Ending, IdentityName, Known, State};
 use crate::domain::decision::{Kinds, Reason, Tally};
 use crate::domain::moment::{Disposition, Moment};
 use crate::domain::run::{Outcome, RunId, Trigger};
@@ -140,4 +141,22 @@ async fn missed_moments_leave_out_those_that_ran() {
     let missed = told(&place.history, "select planned, disposition, covered_by from missed_run").await;
     assert_eq!(missed, ["2026-09-21T14:14:20Z|collapsed|aaaa0001"]);
     assert_eq!(columns(&place.history, "missed_run").await, "job planned disposition reason covered_by recorded");
+}
+
+#[tokio::test]
+async fn an_identity_tells_how_it_is_and_what_ends_when() {
+    let place = Place::new().await;
+    let history = &place.history;
+    let expiring = |known: Known| Known {
+        state: State { notice: Some(7), ..State::plain(Condition::Expiring) },
+        signed_in_at: Some(at(-60)),
+        ends: Some(Ending { what: Credential::Certificate, at: at(86_400) }),
+        ..known
+    };
+    history.note_identity((IdentityName::App, "contoso.example a"), at(0), None, expiring).await.unwrap();
+    let row = told(history, "select name, who, state, since, signed_in, ends_first, ends from identity_state").await;
+    let times = "2026-09-21T14:13:20Z|2026-09-21T14:12:20Z|certificate|2026-09-22T14:13:20Z";
+    assert_eq!(row, [format!("app|contoso.example a|expiring|{times}")]);
+    let columns = columns(history, "identity_state").await;
+    assert_eq!(columns, "name who state since reason detail hint signed_in ends_first ends");
 }

@@ -161,7 +161,9 @@ async fn a_newer_database_is_refused_with_the_program_it_needs_and_left_alone() 
     sqlx::query("update meta set value = '9.8.7' where key = 'program'").execute(writer).await.unwrap();
     place.history.close().await;
     let before = std::fs::read(place.path()).unwrap();
-    let told = "the database is of version 99, written by graphkeeper 9.8.7; this program knows versions up to 3";
+    let newest = known();
+    let told =
+        format!("the database is of version 99, written by graphkeeper 9.8.7; this program knows versions up to {newest}");
     for error in [
         History::open(&place.path(), at(0)).await.unwrap_err(),
         History::open_read_only(&place.path()).await.unwrap_err(),
