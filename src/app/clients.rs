@@ -5,13 +5,14 @@ use std::sync::Arc;
 use url::Url;
 
 use crate::app::AppError;
-use crate::app::identities::{self, Identity};
+use crate::app::identities::{self, Identity, Workshop};
 use crate::app::network::Way;
 use crate::app::secrets::{Reader, Secrets};
 use crate::auth::Authorizer;
 use crate::clock::Clock;
 use crate::config::settings::{JobSettings, ManagersSettings, ScopeSettings, Settings, Work as WorkSettings};
 use crate::graph::GraphClient;
+use crate::history::History;
 use crate::jobs::keepalive::Keepalive;
 use crate::jobs::licenses::Licenses;
 use crate::jobs::managers::{Managers, ScopeRule};
@@ -53,15 +54,17 @@ impl Clients {
         settings: &Settings,
         env: &[(String, String)],
         clock: &Arc<dyn Clock>,
+        history: &History,
     ) -> Result<Self, Vec<AppError>> {
         let mut reader = Reader::new(env, before.map(|before| &before.secrets));
         let way = Way::make(before.map(|before| &before.way), &settings.http, &mut reader, clock);
         let same = before.filter(|before| before.way.is_that_of(&way));
         let http = &way.http;
+        let workshop = Workshop { settings, http, clock, history };
 
         let okta = settings.okta.as_ref().map(|okta| {
             let kept = same.and_then(|same| same.okta.as_ref()).map(|okta| &okta.identity);
-            let identity = identities::okta(okta, settings, &mut reader, http, clock).or_kept(kept);
+            let identity = identities::okta(okta, &workshop, &mut reader).or_kept(kept);
             let (org_url, auth) = (okta.org_url.clone(), identity.authorizer());
             let known = before.and_then(|before| before.okta.as_ref()).filter(|known| known.org_url == org_url);
             let client = match known {
@@ -70,9 +73,9 @@ impl Clients {
             };
             Okta { org_url, identity, client }
         });
-        let app = identities::app(settings, &mut reader, http, clock);
+        let app = identities::app(&workshop, &mut reader);
         let app = app.map(|app| app.or_kept(same.and_then(|same| same.app.as_ref())));
-        let user = identities::user(settings, &mut reader, http, clock);
+        let user = identities::user(&workshop, &mut reader);
         let user = user.map(|user| user.or_kept(same.and_then(|same| same.user.as_ref())));
 
         let secrets = reader.end()?;
@@ -110,6 +113,17 @@ impl Clients {
         shared == kept
     }
 
+    /// The person's identity.
+    pub(super) fn user(&self) -> Option<Arc<Authorizer>> {
+        self.user.as_ref().map(Identity::authorizer)
+    }
+
+    /// Every identity there is.
+    pub(super) fn identities(&self) -> impl Iterator<Item = Arc<Authorizer>> {
+        let okta = self.okta.as_ref().map(|okta| &okta.identity);
+        [okta, self.app.as_ref(), self.user.as_ref()].into_iter().flatten().map(Identity::authorizer)
+    }
+
     pub(super) fn job(&self, settings: &JobSettings) -> Result<Job, AppError> {
         let graph = self.graph.clone();
         let work = match &settings.work {
@@ -130,10 +144,16 @@ impl Clients {
 }
 
 /// The person's identity without anything else.
-pub(super) fn person(settings: &Settings, env: &[(String, String)], clock: &Arc<dyn Clock>) -> Option<Arc<Authorizer>> {
+pub(super) fn person(
+    settings: &Settings,
+    env: &[(String, String)],
+    clock: &Arc<dyn Clock>,
+    history: &History,
+) -> Option<Arc<Authorizer>> {
     let mut reader = Reader::new(env, None);
     let way = Way::make(None, &settings.http, &mut reader, clock);
-    identities::user(settings, &mut reader, &way.http, clock).map(|user| user.authorizer())
+    let workshop = Workshop { settings, http: &way.http, clock, history };
+    identities::user(&workshop, &mut reader).map(|user| user.authorizer())
 }
 
 fn managers_job(settings: &ManagersSettings, okta: OktaClient, graph: GraphClient) -> Managers {

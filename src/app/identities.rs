@@ -2,16 +2,21 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use url::Url;
 
 use crate::app::secrets::Reader;
+use crate::auth::condition::judged;
 use crate::auth::store::is_kept_in;
-use crate::auth::{AssertionStyle, Authorizer, ClientAuth, EntraApp, EntraUser, OktaService, SecretStyle};
+use crate::auth::{AssertionStyle, Authorizer, ClientAuth, EntraApp, EntraUser, Keeper, OktaService, SecretStyle};
 use crate::clock::Clock;
 use crate::config::secrets::SecretRef;
 use crate::config::settings::{
     AppAuth, Assertion, EntraSettings, OktaAuth, OktaSettings, ScopeSettings, SendSecret, Settings, Work,
 };
+use crate::domain::condition::{Credential, Ending, IdentityName, Known};
+use crate::history::History;
 use crate::http::Client;
 use crate::secret::Secret;
 
@@ -51,20 +56,90 @@ impl Identity {
     }
 }
 
+/// What every identity is made with.
+pub(super) struct Workshop<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) http: &'a Client,
+    pub(super) clock: &'a Arc<dyn Clock>,
+    /// Where their states are kept.
+    pub(super) history: &'a History,
+}
+
+impl Workshop<'_> {
+    fn tools(&self) -> (Client, Arc<dyn Clock>) {
+        (self.http.clone(), Arc::clone(self.clock))
+    }
+
+    /// The identity, its state kept.
+    fn kept(&self, name: IdentityName, settings: Who, secrets: Vec<Option<Secret>>, made: Authorizer) -> Identity {
+        let who = who(self.settings, name).unwrap_or_default();
+        Identity::new(settings, secrets, made.kept_by(Keeper::new(self.history.clone(), name, who)))
+    }
+}
+
+/// Tells an identity from another one of its name: organization or tenant, and client. `None` when none is configured.
+#[must_use]
+pub fn who(settings: &Settings, name: IdentityName) -> Option<String> {
+    let entra = &settings.entra;
+    match name {
+        IdentityName::Okta => settings.okta.as_ref().map(|okta| {
+            let client = match &okta.auth {
+                OktaAuth::ApiToken { .. } => "API token",
+                OktaAuth::PrivateKey { client_id, .. } => client_id,
+            };
+            format!("{} {client}", okta.org_url.host_str().unwrap_or_default())
+        }),
+        IdentityName::App => entra.app.as_ref().map(|app| format!("{} {}", entra.tenant, app.client_id)),
+        IdentityName::User => entra.user.as_ref().map(|user| format!("{} {}", entra.tenant, user.client_id)),
+    }
+}
+
+/// Tenant and client of the person's identity; empty when none is configured.
+#[must_use]
+pub fn person(settings: &Settings) -> (String, String) {
+    let client = settings.entra.user.as_ref().map_or_else(String::new, |user| user.client_id.clone());
+    (settings.entra.tenant.clone(), client)
+}
+
+/// Whether a first refresh token is configured, which signs in when nothing else is there.
+#[must_use]
+pub fn has_first_token(settings: &Settings) -> bool {
+    settings.entra.user.as_ref().is_some_and(|user| user.refresh_token.is_some())
+}
+
+/// How each configured identity is, as of now: what is known of it, and what has come closer since.
+#[must_use]
+pub fn standing(settings: &Settings, known: &[Known], now: Timestamp) -> Vec<Known> {
+    let one = |name: &IdentityName| {
+        let who = who(settings, *name)?;
+        let kept = known.iter().find(|known| known.name == *name && known.who == who).cloned();
+        let mut kept = kept.unwrap_or_else(|| Known::nothing(*name, who));
+        if *name == IdentityName::App {
+            // The file may have been edited since somebody signed in.
+            kept.ends = secret_ends(settings).or(kept.ends.filter(|ends| ends.what != Credential::ClientSecret));
+        }
+        Some(judged(kept, now))
+    };
+    IdentityName::ALL.iter().filter_map(one).collect()
+}
+
+/// The end of the client secret's last day, where that is configured.
+#[must_use]
+pub fn secret_ends(settings: &Settings) -> Option<Ending> {
+    let AppAuth::ClientSecret { ends: Some(date), .. } = settings.entra.app.as_ref()?.auth else { return None };
+    let at = date.at(23, 59, 59, 0).to_zoned(TimeZone::UTC).ok()?.timestamp();
+    Some(Ending { what: Credential::ClientSecret, at })
+}
+
 /// The identity towards Okta.
-pub(super) fn okta(
-    okta: &OktaSettings,
-    settings: &Settings,
-    reader: &mut Reader<'_>,
-    http: &Client,
-    clock: &Arc<dyn Clock>,
-) -> Identity {
-    let (http, clock) = (http.clone(), Arc::clone(clock));
+pub(super) fn okta(okta: &OktaSettings, workshop: &Workshop<'_>, reader: &mut Reader<'_>) -> Identity {
+    let ((http, clock), settings) = (workshop.tools(), workshop.settings);
+    let kept = |who, secret, made| workshop.kept(IdentityName::Okta, who, vec![secret], made);
     match &okta.auth {
         OktaAuth::ApiToken { token } => {
             let (source, secret) = reader.source("okta.auth.token", token);
             let who = Who::Okta(okta.clone(), Vec::new());
-            Identity::new(who, vec![secret], Authorizer::okta_token(source, http, clock))
+            kept(who, secret, Authorizer::okta_token(source, http, clock))
         }
         OktaAuth::PrivateKey { client_id, key_id, private_key } => {
             let (source, secret) = reader.source("okta.auth.private_key", private_key);
@@ -72,7 +147,7 @@ pub(super) fn okta(
             let who = Who::Okta(okta.clone(), scopes.clone());
             let (org_url, client_id, key_id) = (okta.org_url.clone(), client_id.clone(), key_id.clone());
             let service = OktaService { org_url, client_id, key_id, private_key: source, scopes };
-            Identity::new(who, vec![secret], Authorizer::okta_service(service, http, clock))
+            kept(who, secret, Authorizer::okta_service(service, http, clock))
         }
     }
 }
@@ -95,12 +170,8 @@ fn okta_scopes(settings: &Settings) -> Vec<String> {
 }
 
 /// The application's identity.
-pub(super) fn app(
-    settings: &Settings,
-    reader: &mut Reader<'_>,
-    http: &Client,
-    clock: &Arc<dyn Clock>,
-) -> Option<Identity> {
+pub(super) fn app(workshop: &Workshop<'_>, reader: &mut Reader<'_>) -> Option<Identity> {
+    let ((http, clock), settings) = (workshop.tools(), workshop.settings);
     let entra = &settings.entra;
     let app = entra.app.as_ref()?;
     let (auth, secrets) = match &app.auth {
@@ -139,19 +210,16 @@ pub(super) fn app(
         tenant: entra.tenant.clone(),
         client_id: app.client_id.clone(),
         auth,
+        secret_ends: secret_ends(settings).map(|ends| ends.at),
         scope: graph_scope(&entra.graph_url, ".default"),
     };
     let who = Who::App(EntraSettings { user: None, ..entra.clone() });
-    Some(Identity::new(who, secrets, Authorizer::entra_app(identity, http.clone(), Arc::clone(clock))))
+    Some(workshop.kept(IdentityName::App, who, secrets, Authorizer::entra_app(identity, http, clock)))
 }
 
 /// The identity of the person who signed in.
-pub(super) fn user(
-    settings: &Settings,
-    reader: &mut Reader<'_>,
-    http: &Client,
-    clock: &Arc<dyn Clock>,
-) -> Option<Identity> {
+pub(super) fn user(workshop: &Workshop<'_>, reader: &mut Reader<'_>) -> Option<Identity> {
+    let ((http, clock), settings) = (workshop.tools(), workshop.settings);
     let entra = &settings.entra;
     let user = entra.user.as_ref()?;
     let mut secrets = Vec::new();
@@ -185,7 +253,7 @@ pub(super) fn user(
         encryption_key,
     };
     let who = Who::User(EntraSettings { app: None, ..entra.clone() }, scopes, settings.state_directory.clone());
-    Some(Identity::new(who, secrets, Authorizer::entra_user(identity, http.clone(), Arc::clone(clock))))
+    Some(workshop.kept(IdentityName::User, who, secrets, Authorizer::entra_user(identity, http, clock)))
 }
 
 /// What a person who signed in is asked to allow: the usual keepalive needs `User.Read`, and licenses their own.

@@ -3,7 +3,7 @@
 mod clients;
 mod differences;
 pub mod entries;
-mod identities;
+pub mod identities;
 pub mod live;
 mod network;
 mod secrets;
@@ -133,7 +133,8 @@ impl App {
     /// nothing yet. A secret that cannot be read is trouble for the jobs that need it alone, when they run.
     pub async fn open(settings: Settings, env: &[(String, String)], clock: Arc<dyn Clock>) -> Result<Self, AppError> {
         let history = open_history_to_write(&settings, clock.as_ref()).await?;
-        let clients = Clients::make(None, &settings, env, &clock).map_err(|mut problems| problems.swap_remove(0))?;
+        let clients =
+            Clients::make(None, &settings, env, &clock, &history).map_err(|mut problems| problems.swap_remove(0))?;
         let app = Self::put_together(settings, clients, history, clock)?;
         // For good, so not before all else is good.
         app.bind().await?;
@@ -213,6 +214,22 @@ impl App {
         Ok(self.runner.run(job, order, stop, progress).await)
     }
 
+    /// The identity of the person who signs in.
+    ///
+    /// # Errors
+    ///
+    /// [`AppError::Lacks`] when none is configured.
+    pub fn person(&self) -> Result<Arc<Authorizer>, AppError> {
+        self.clients.user().ok_or(AppError::Lacks("entra.user"))
+    }
+
+    /// Looks how much time the credentials of every identity have left, and keeps and tells what changed. Asks nobody.
+    pub async fn look_at_identities(&self) {
+        for identity in self.clients.identities() {
+            identity.look().await;
+        }
+    }
+
     /// Closes the history.
     pub async fn close(&self) {
         self.history.close().await;
@@ -251,18 +268,19 @@ pub fn known<'a>(settings: &'a Settings, job: &str) -> Result<&'a JobSettings, A
     settings.jobs.get(job).ok_or_else(|| no_job(settings, job))
 }
 
-/// The identity of the person who signs in, alone: needs no other secret and no history.
+/// The identity of the person who signs in, alone: needs no other secret. Its state is kept in the history.
 ///
 /// # Errors
 ///
-/// [`AppError`] when none is configured, or the state directory cannot be made.
-pub fn sign_in_identity(
+/// [`AppError`] when none is configured, or the history cannot be opened.
+pub async fn sign_in_identity(
     settings: &Settings,
     env: &[(String, String)],
     clock: &Arc<dyn Clock>,
-) -> Result<Arc<Authorizer>, AppError> {
-    make_state(settings)?;
-    clients::person(settings, env, clock).ok_or(AppError::Lacks("entra.user"))
+) -> Result<(Arc<Authorizer>, History), AppError> {
+    let history = open_history_to_write(settings, clock.as_ref()).await?;
+    let person = clients::person(settings, env, clock, &history).ok_or(AppError::Lacks("entra.user"))?;
+    Ok((person, history))
 }
 
 /// There is no such job; names the nearest.

@@ -1,41 +1,38 @@
 //! One identity and its token.
 
+mod renewal;
+
 use std::future::pending;
 use std::panic::resume_unwind;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::Mutex;
 use tokio::task::JoinError;
 use tracing::Instrument as _;
 
+use crate::auth::authorizer::renewal::{api_token, renew};
 use crate::auth::claims::{self, Granted};
+use crate::auth::condition::{Event, refresh_token_ends};
 use crate::auth::dpop::{DPOP, Prover};
 use crate::auth::entra::{self, EntraApp};
 use crate::auth::error::{AuthError, Class, Refusal};
+use crate::auth::keeper::Keeper;
 use crate::auth::okta::{self, OktaService};
-use crate::auth::signin::Token;
 use crate::auth::source::Source;
 use crate::auth::user::{self, EntraUser};
 use crate::auth::{challenge, header_value};
 use crate::clock::Clock;
+use crate::domain::condition::Ending;
 use crate::http::calls;
-use crate::http::header::HeaderValue;
 use crate::http::{Answer, Call, Client, Draft, HttpError, StatusCode};
 use crate::secret::Secret;
 
-/// A token is renewed this long before it ends, or a tenth of its life before, whichever is less.
-const RENEW_EARLY: Duration = Duration::from_mins(5);
-
-/// How long a refusal stands before the same is asked again: the calls of one run share one answer.
-const REFUSED_FOR: Duration = Duration::from_secs(30);
-
-/// The same for a service that wants to be left alone.
-const LEFT_ALONE_FOR: Duration = Duration::from_mins(5);
+/// How often it is kept that an API token is good.
+const HEARD_FOR: SignedDuration = SignedDuration::from_hours(1);
 
 /// A signed request without a usable answer.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +44,8 @@ pub enum SendError {
 }
 
 /// One identity: gives the `Authorization` value for its service. Shared by `Arc`, so that one token serves all calls and
-/// one task renews it.
+/// one task renews it. Clones are the same one.
+#[derive(Clone)]
 pub struct Authorizer {
     inner: Arc<Inner>,
 }
@@ -57,6 +55,10 @@ struct Inner {
     http: Client,
     clock: Arc<dyn Clock>,
     prover: Prover,
+    /// Where its state is kept.
+    keeper: Option<Keeper>,
+    /// When an answer last showed that an API token is good, and that was kept.
+    heard_good: std::sync::Mutex<Option<Timestamp>>,
     /// What a service wanted of the next token.
     wanted: std::sync::Mutex<Option<String>>,
     /// The lock is held while a token is fetched: whoever comes second finds it here.
@@ -101,8 +103,20 @@ impl std::fmt::Debug for Authorizer {
 
 impl Authorizer {
     fn new(identity: Identity, http: Client, clock: Arc<dyn Clock>) -> Self {
-        let (wanted, cached) = (std::sync::Mutex::default(), Arc::default());
-        Self { inner: Arc::new(Inner { identity, http, clock, prover: Prover::new(), wanted, cached }) }
+        let (heard_good, wanted, cached) = (std::sync::Mutex::default(), std::sync::Mutex::default(), Arc::default());
+        let prover = Prover::new();
+        Self { inner: Arc::new(Inner { identity, http, clock, prover, keeper: None, heard_good, wanted, cached }) }
+    }
+
+    /// The same, with a place where its state is kept.
+    ///
+    /// # Panics
+    ///
+    /// When it is shared already.
+    #[must_use]
+    pub fn kept_by(mut self, keeper: Keeper) -> Self {
+        Arc::get_mut(&mut self.inner).expect("nobody shares what was just made").keeper = Some(keeper);
+        self
     }
 
     /// Okta's API token: `SSWS …`.
@@ -164,6 +178,34 @@ impl Authorizer {
         }
     }
 
+    /// Signs in ahead of work, so that a dead credential costs no call to the service itself. An API token shows with the
+    /// first call what it is worth. `anew` asks again where the service said no a moment ago: somebody may have mended it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Authorizer::authorization`].
+    pub async fn sign_in(&self, anew: bool) -> Result<(), AuthError> {
+        if anew {
+            let mut cached = self.inner.cached.lock().await;
+            if matches!(&*cached, Cached::Refused { refusal, .. } if refusal.class != Class::Wait) {
+                *cached = Cached::Nothing;
+            }
+        }
+        self.signed().await.map(drop)
+    }
+
+    /// Looks how much time its credentials have left, and keeps that. Asks nobody.
+    pub async fn look(&self) {
+        let nobody = match &self.inner.identity {
+            Identity::User(user) => user.nobody(),
+            _ => None,
+        };
+        match nobody {
+            Some(error) => self.inner.note(&Event::Failed { error: &error, wanted: None }).await,
+            None => self.inner.note(&Event::Looked).await,
+        }
+    }
+
     /// Waits until no renewal is under way. Whoever stops in the midst of one and wants to end the process waits here
     /// first, for a bounded time: the other side may be slow.
     pub async fn settled(&self) {
@@ -217,12 +259,12 @@ impl Authorizer {
         call: &Call<'_>,
         draft: impl Fn(u32) -> Draft + Send + Sync,
     ) -> Result<Answer, SendError> {
-        let answer = self.send_once(http, call, &draft).await?;
-        if !self.is_worth_another(&answer).await {
-            return Ok(answer);
+        let mut answer = self.send_once(http, call, &draft).await?;
+        if self.is_worth_another(&answer).await {
+            answer = self.send_once(http, call, &draft).await?;
+            self.inner.prover.hear_nonce(&answer);
         }
-        let answer = self.send_once(http, call, &draft).await?;
-        self.inner.prover.hear_nonce(&answer);
+        self.inner.heard(&answer).await;
         Ok(answer)
     }
 
@@ -276,6 +318,20 @@ impl Authorizer {
         .await
     }
 
+    /// What a policy wants of the next sign-in: of this process's calls, or as it was kept.
+    pub(super) async fn wanted(&self) -> Option<String> {
+        let wanted = self.inner.wanted();
+        match &self.inner.keeper {
+            Some(keeper) if wanted.is_none() => keeper.claims().await,
+            _ => wanted,
+        }
+    }
+
+    /// Keeps that somebody signed a person in or out.
+    pub(super) async fn note(&self, event: &Event<'_>) {
+        self.inner.note(event).await;
+    }
+
     /// The delegated identity, where this is one.
     pub(super) fn user(&self) -> Option<(&EntraUser, &Client, &Arc<dyn Clock>)> {
         match &self.inner.identity {
@@ -285,97 +341,55 @@ impl Authorizer {
     }
 }
 
+impl Inner {
+    /// Keeps what an event made of the identity.
+    async fn note(&self, event: &Event<'_>) {
+        let Some(keeper) = &self.keeper else { return };
+        let ends = self.identity.ends();
+        keeper.note(event, &ends, self.clock.now()).await;
+    }
+
+    /// An API token is never signed in with: it is judged by the answers that it gets.
+    async fn heard(&self, answer: &Answer) {
+        let Identity::OktaToken(_) = self.identity else { return };
+        let now = self.clock.now();
+        if answer.status == StatusCode::UNAUTHORIZED {
+            *self.heard_good.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            let error = AuthError::Refused(Box::new(okta::token_refused(answer)));
+            return self.note(&Event::Failed { error: &error, wanted: None }).await;
+        }
+        {
+            let mut heard = self.heard_good.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_news = heard.is_none_or(|last| now.duration_since(last).abs() >= HEARD_FOR);
+            if !answer.status.is_success() || !is_news {
+                return;
+            }
+            *heard = Some(now);
+        }
+        self.note(&Event::Good).await;
+    }
+
+    fn wanted(&self) -> Option<String> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 impl Identity {
+    /// What ends of it, and when.
+    fn ends(&self) -> Vec<Ending> {
+        match self {
+            Self::App(app) => app.ends(),
+            Self::User(user) => user.obtained().map(refresh_token_ends).into_iter().collect(),
+            Self::OktaToken(_) | Self::OktaService(_) => Vec::new(),
+        }
+    }
+
     const fn name(&self) -> &'static str {
         match self {
-            Self::OktaToken(_) => "the Okta API token",
+            Self::OktaToken(_) => okta::TOKEN_NAME,
             Self::OktaService(_) => okta::NAME,
             Self::App(_) => entra::NAME,
             Self::User(_) => user::NAME,
         }
-    }
-}
-
-/// Fetches a token and puts it, or the refusal, where the next caller finds it.
-async fn renew(inner: Arc<Inner>, mut cached: OwnedMutexGuard<Cached>) -> Result<Signed, AuthError> {
-    let now = inner.clock.now();
-    let fetched = match &inner.identity {
-        Identity::OktaToken(token) => {
-            let signed = api_token(token)?;
-            *cached = Cached::Token { signed: signed.clone(), scope: None, renew_at: Timestamp::MAX };
-            return Ok(signed);
-        }
-        _ => fetch(&inner).await,
-    };
-    let token = match fetched {
-        Ok(token) => token,
-        Err(AuthError::Refused(refusal)) => {
-            let rest = if refusal.class == Class::Wait { LEFT_ALONE_FOR } else { REFUSED_FOR };
-            if refusal.class != Class::Retry {
-                let until = now.checked_add(rest).unwrap_or(Timestamp::MAX);
-                *cached = Cached::Refused { refusal: refusal.clone(), until };
-            }
-            return Err(AuthError::Refused(refusal));
-        }
-        Err(error) => return Err(error),
-    };
-    let scheme = if token.bound { "DPoP" } else { "Bearer" };
-    let authorization = Secret::of(&[scheme, " ", token.access.expose()]);
-    let authorization = sendable(authorization, inner.identity.name(), "access token")?;
-    let signed = Signed { authorization, bound: token.bound.then_some(token.access) };
-    let lifetime = token.lifetime.saturating_sub(RENEW_EARLY.min(token.lifetime / 10));
-    let renew_at = now.checked_add(lifetime).unwrap_or(Timestamp::MAX);
-    *cached = Cached::Token { signed: signed.clone(), scope: token.scope, renew_at };
-    Ok(signed)
-}
-
-/// Asks for a token; once more when the secret was replaced while it was being refused.
-async fn fetch(inner: &Inner) -> Result<Token, AuthError> {
-    let before = inner.identity.fingerprint();
-    let fetched = fetch_once(inner).await;
-    match fetched {
-        Err(AuthError::Refused(refusal))
-            if refusal.error == "invalid_client" && inner.identity.fingerprint() != before =>
-        {
-            fetch_once(inner).await
-        }
-        fetched => fetched,
-    }
-}
-
-async fn fetch_once(inner: &Inner) -> Result<Token, AuthError> {
-    let wanted = inner.wanted.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let (http, clock) = (&inner.http, &*inner.clock);
-    match &inner.identity {
-        Identity::OktaService(service) => service.sign_in(&inner.prover, http, clock).await,
-        Identity::App(app) => app.sign_in(wanted.as_deref(), http, clock).await,
-        Identity::User(user) => user.renew(wanted.as_deref(), http, clock).await,
-        Identity::OktaToken(_) => unreachable!("an API token is not asked for"),
-    }
-}
-
-impl Identity {
-    /// Of the secret with which a token is asked for.
-    fn fingerprint(&self) -> Option<String> {
-        match self {
-            Self::OktaToken(token) => token.fingerprint(),
-            Self::OktaService(service) => service.private_key.fingerprint(),
-            Self::App(app) => app.auth.fingerprint(),
-            Self::User(user) => user.auth.fingerprint(),
-        }
-    }
-}
-
-fn api_token(token: &Source) -> Result<Signed, AuthError> {
-    let identity = "the Okta API token";
-    let token = token.read(identity)?;
-    let authorization = Secret::of(&["SSWS ", token.expose().trim()]);
-    Ok(Signed { authorization: sendable(authorization, identity, "token")?, bound: None })
-}
-
-fn sendable(authorization: Secret, identity: &'static str, what: &'static str) -> Result<Secret, AuthError> {
-    match HeaderValue::from_str(authorization.expose()) {
-        Ok(_) => Ok(authorization),
-        Err(_) => Err(AuthError::Unsendable { identity, what }),
     }
 }

@@ -25,61 +25,105 @@ use crate::clock::Clock;
 use crate::http::{Client, Repeat};
 use crate::secret::Secret;
 
-/// How long we wait for the browser to come back.
-const PATIENCE: Duration = Duration::from_mins(10);
+/// How long a browser may take to come back.
+pub const PATIENCE: Duration = Duration::from_mins(10);
 
 /// The most that is read of a request, and how long it may take.
 const LONGEST_REQUEST: usize = 16 * 1024;
 const SLOWEST_REQUEST: Duration = Duration::from_secs(10);
 
+/// A sign-in that a browser is to bring back.
+#[derive(Debug)]
+pub struct ByBrowser {
+    /// What the browser is to open.
+    pub address: Url,
+    /// What it brings back unchanged: by this the answer is known to be ours. Random, and nobody else's business.
+    pub state: String,
+    redirect: String,
+    verifier: Secret,
+}
+
+/// What the browser brought back.
+#[derive(Debug)]
+pub enum Back {
+    Code(Secret),
+    /// `error` and `error_description`.
+    Refused {
+        error: String,
+        description: String,
+    },
+}
+
 impl Authorizer {
-    /// Lets a person sign in with a browser on this machine, and keeps what that brings. `open` is called once, with the
-    /// address to open.
-    ///
-    /// # Errors
-    ///
-    /// [`AuthError`]: the person declined or did not come, or the sign-in was refused.
+    /// Begins a sign-in by a browser, which comes back to this port of its own machine: see [`Door`].
     ///
     /// # Panics
     ///
     /// When this is not the delegated identity: nobody else signs in so.
-    pub async fn sign_in_by_browser(&self, open: impl FnOnce(&Url) + Send) -> Result<SignedIn, AuthError> {
+    pub async fn ask_browser(&self, port: u16) -> ByBrowser {
+        let (user, ..) = self.user().expect("only people sign in by a browser");
+        user.ask_browser(port, self.wanted().await.as_deref())
+    }
+
+    /// Ends a sign-in by a browser that `by` began, and keeps what it brought.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError`]: the person declined, or the sign-in was refused.
+    ///
+    /// # Panics
+    ///
+    /// When this is not the delegated identity.
+    pub async fn come_back(&self, asked: ByBrowser, back: Back, by: &str) -> Result<SignedIn, AuthError> {
         let (user, http, clock) = self.user().expect("only people sign in by a browser");
-        let token = user.by_browser(http, &**clock, open).await?;
-        self.keep(token).await
+        let token = user.redeem_code(asked, back, http, &**clock).await;
+        self.keep_of(token, by).await
     }
 }
 
+/// That nobody came back in time.
+#[must_use]
+pub fn nobody_came() -> AuthError {
+    AuthError::NotCompleted("nobody came back from the browser".to_owned())
+}
+
 impl EntraUser {
-    async fn by_browser(
+    fn ask_browser(&self, port: u16, claims: Option<&str>) -> ByBrowser {
+        let (verifier, state) = (Secret::new(random(48)), random(24));
+        let redirect = format!("http://localhost:{port}");
+        let address = self.address(&redirect, &state, &challenge(verifier.expose()), claims);
+        ByBrowser { address, state, redirect, verifier }
+    }
+
+    async fn redeem_code(
         &self,
+        asked: ByBrowser,
+        back: Back,
         http: &Client,
         clock: &dyn Clock,
-        open: impl FnOnce(&Url) + Send,
     ) -> Result<Token, AuthError> {
-        let door = Door::open().await.map_err(|source| AuthError::Listener { source })?;
-        let (verifier, state) = (Secret::new(random(48)), random(24));
-        let redirect = format!("http://localhost:{}", door.port);
-        open(&self.address(&redirect, &state, &challenge(verifier.expose())));
-        let back = timeout(PATIENCE, door.wait(&state)).await;
-        let back = back.map_err(|_| AuthError::NotCompleted("nobody came back from the browser".to_owned()))?;
-        let code = back.map_err(|(error, description)| {
-            AuthError::Refused(Box::new(signin::said_by_browser(user::NAME, &error, &description)))
-        })?;
+        let code = match back {
+            Back::Code(code) => code,
+            Back::Refused { error, description } => {
+                let refusal = signin::said_by_browser(user::NAME, &error, &description);
+                return Err(AuthError::Refused(Box::new(refusal)));
+            }
+        };
         let fields = vec![
             ("grant_type", plain("authorization_code")),
             ("code", code),
-            ("redirect_uri", plain(&redirect)),
-            ("code_verifier", verifier),
+            ("redirect_uri", plain(&asked.redirect)),
+            ("code_verifier", asked.verifier),
             ("scope", plain(&self.scopes.join(" "))),
         ];
         self.grant(fields, Repeat::OnlyIfNotExecuted, http, clock).await
     }
 
     /// What the browser is to open.
-    fn address(&self, redirect: &str, state: &str, challenge: &str) -> Url {
+    fn address(&self, redirect: &str, state: &str, challenge: &str, claims: Option<&str>) -> Url {
         let mut url = self.endpoint("authorize").url;
-        url.query_pairs_mut()
+        let mut query = url.query_pairs_mut();
+        query
             .append_pair("client_id", &self.client_id)
             .append_pair("response_type", "code")
             .append_pair("redirect_uri", redirect)
@@ -89,6 +133,10 @@ impl EntraUser {
             .append_pair("code_challenge", challenge)
             .append_pair("code_challenge_method", "S256")
             .append_pair("prompt", "select_account");
+        if let Some(claims) = claims {
+            query.append_pair("claims", claims);
+        }
+        drop(query);
         url
     }
 }
@@ -104,26 +152,48 @@ fn challenge(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()))
 }
 
-/// Where the browser comes back: `localhost`, which is one address or the other.
-struct Door {
+/// Where the browser comes back: `localhost`, which is one address or the other. It stands on the browser's machine, which
+/// need not be that of the service.
+#[derive(Debug)]
+pub struct Door {
     four: TcpListener,
     six: Option<TcpListener>,
     port: u16,
 }
 
-/// The code, or `error` and `error_description`.
-type Back = Result<Secret, (String, String)>;
-
 impl Door {
-    async fn open() -> io::Result<Self> {
+    /// Listens on a free port.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::Listener`] when there is none.
+    pub async fn open() -> Result<Self, AuthError> {
+        Self::listen().await.map_err(|source| AuthError::Listener { source })
+    }
+
+    async fn listen() -> io::Result<Self> {
         let four = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = four.local_addr()?.port();
         let six = TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await.ok();
         Ok(Self { four, six, port })
     }
 
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Waits for the browser that brings `state` back.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::NotCompleted`] when it does not come within ten minutes.
+    pub async fn wait(&self, state: &str) -> Result<Back, AuthError> {
+        timeout(PATIENCE, self.answer(state)).await.map_err(|_| nobody_came())
+    }
+
     /// Waits for the request that brings our state back. Whatever else knocks is sent away.
-    async fn wait(&self, state: &str) -> Back {
+    async fn answer(&self, state: &str) -> Back {
         loop {
             let accepted = match &self.six {
                 Some(six) => tokio::select! {
@@ -137,10 +207,12 @@ impl Door {
             let back = read_back(&target, state);
             let page = match &back {
                 None => "404 Not Found\r\n\r\n".to_owned(),
-                Some(Ok(_)) => page("You are signed in. You may close this window and go back to the terminal."),
-                Some(Err(_)) => page("You are not signed in. The terminal says why."),
+                Some(Back::Code(_)) => {
+                    page("You are signed in. You may close this window and go back to the terminal.")
+                }
+                Some(Back::Refused { .. }) => page("You are not signed in. The terminal says why."),
             };
-            let _ = timeout(SLOWEST_REQUEST, answer(&mut stream, &page)).await;
+            let _ = timeout(SLOWEST_REQUEST, send(&mut stream, &page)).await;
             if let Some(back) = back {
                 return back;
             }
@@ -175,8 +247,8 @@ fn read_back(target: &str, state: &str) -> Option<Back> {
         return None;
     }
     match (value("code"), value("error")) {
-        (Some(code), None) => Some(Ok(Secret::new(code))),
-        (_, Some(error)) => Some(Err((error, value("error_description").unwrap_or_default()))),
+        (Some(code), None) => Some(Back::Code(Secret::new(code))),
+        (_, Some(error)) => Some(Back::Refused { error, description: value("error_description").unwrap_or_default() }),
         (None, None) => None,
     }
 }
@@ -192,7 +264,7 @@ fn page(text: &str) -> String {
     )
 }
 
-async fn answer(stream: &mut TcpStream, page: &str) -> io::Result<()> {
+async fn send(stream: &mut TcpStream, page: &str) -> io::Result<()> {
     stream.write_all(format!("HTTP/1.1 {page}").as_bytes()).await?;
     stream.shutdown().await
 }
@@ -211,9 +283,14 @@ mod tests {
 
     #[test]
     fn only_the_answer_to_our_own_question_counts() {
-        let back = |target: &str| read_back(target, "s/1").map(|back| back.map(|code| code.expose().to_owned()));
-        assert_eq!(back("/?code=a%2Bb&state=s%2F1"), Some(Ok("a+b".into())));
-        let refused = Some(Err(("access_denied".into(), "AADSTS65004: no".into())));
+        let back = |target: &str| {
+            read_back(target, "s/1").map(|back| match back {
+                Back::Code(code) => code.expose().to_owned(),
+                Back::Refused { error, description } => format!("{error}, {description}"),
+            })
+        };
+        assert_eq!(back("/?code=a%2Bb&state=s%2F1").as_deref(), Some("a+b"));
+        let refused = Some("access_denied, AADSTS65004: no".to_owned());
         assert_eq!(back("/?error=access_denied&error_description=AADSTS65004%3A+no&state=s%2F1"), refused);
         for other in ["/?code=a&state=x", "/?code=a", "/favicon.ico", "/", "/x?code=a&state=s%2F1", "/?state=s%2F1"] {
             assert_eq!(back(other), None, "{other}");

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::auth::authorizer::Authorizer;
+use crate::auth::condition::Event;
 use crate::auth::error::{AuthError, Class};
 use crate::auth::plain;
 use crate::auth::signin::{Token, seconds};
@@ -79,7 +80,7 @@ pub struct SignedIn {
 }
 
 impl Authorizer {
-    /// Lets a person sign in on any device, and keeps what that brings. `show` is called once, with the code.
+    /// Lets a person sign in on any device, and keeps what that brings. `by` began it; `show` is called once, with the code.
     ///
     /// # Errors
     ///
@@ -88,13 +89,13 @@ impl Authorizer {
     /// # Panics
     ///
     /// When this is not the delegated identity: nobody else signs in so.
-    pub async fn sign_in_by_code(&self, show: impl FnOnce(&Prompt) + Send) -> Result<SignedIn, AuthError> {
+    pub async fn sign_in_by_code(&self, by: &str, show: impl FnOnce(&Prompt) + Send) -> Result<SignedIn, AuthError> {
         let (user, http, clock) = self.user().expect("only people sign in by a code");
-        let token = user.by_code(http, &**clock, show).await?;
-        self.keep(token).await
+        let token = user.by_code(self.wanted().await.as_deref(), http, &**clock, show).await;
+        self.keep_of(token, by).await
     }
 
-    /// Forgets the person: what is stored is removed. Whether somebody was signed in.
+    /// Forgets the person: what is stored is removed. `by` asked for it. Whether somebody was signed in.
     ///
     /// # Errors
     ///
@@ -103,22 +104,39 @@ impl Authorizer {
     /// # Panics
     ///
     /// When this is not the delegated identity.
-    pub async fn sign_out(&self) -> Result<bool, AuthError> {
+    pub async fn sign_out(&self, by: &str) -> Result<bool, AuthError> {
         let (user, ..) = self.user().expect("only people sign out");
         let was_there = user.forget().await?;
         self.reset().await;
+        self.note(&Event::Logout { by, left: user.nobody().as_ref() }).await;
         Ok(was_there)
     }
 
-    /// Stores the refresh token of a sign-in that was just completed.
-    pub(super) async fn keep(&self, token: Token) -> Result<SignedIn, AuthError> {
-        let (user, _, clock) = self.user().expect("only people sign in");
+    /// Keeps what a sign-in by somebody brought: a token, or what a policy wants of the next try.
+    pub(super) async fn keep_of(&self, token: Result<Token, AuthError>, by: &str) -> Result<SignedIn, AuthError> {
+        if let Some(claims) = token.as_ref().err().and_then(AuthError::claims) {
+            self.note(&Event::Challenged { claims }).await;
+        }
+        self.keep(token?, by).await
+    }
+
+    /// Stores the refresh token of a sign-in that was just completed, drops the token of whoever was signed in before, and
+    /// keeps who did it. Whole once it was begun, also when whoever waits for it goes away.
+    async fn keep(&self, token: Token, by: &str) -> Result<SignedIn, AuthError> {
         let Some(refresh) = token.refresh else {
             let message = "the sign-in brought no refresh token: `offline_access` was not granted";
             return Err(AuthError::NotCompleted(message.to_owned()));
         };
-        user.keep(refresh, clock.now()).await?;
-        self.reset().await;
+        let (this, by) = (self.clone(), by.to_owned());
+        let keeping = tokio::spawn(async move {
+            let (user, _, clock) = this.user().expect("only people sign in");
+            user.keep(refresh, clock.now()).await?;
+            this.reset().await;
+            this.note(&Event::Login { by: &by }).await;
+            Ok::<_, AuthError>(())
+        });
+        keeping.await.unwrap_or_else(|failure| std::panic::resume_unwind(failure.into_panic()))?;
+        let (user, ..) = self.user().expect("only people sign in");
         // An answer that does not say grants what was asked for (RFC 6749, 5.1).
         let scope = token.scope.unwrap_or_else(|| user.scopes.join(" "));
         Ok(SignedIn { scopes: scope.split_whitespace().map(str::to_owned).collect() })
@@ -126,14 +144,20 @@ impl Authorizer {
 }
 
 impl EntraUser {
+    /// `claims` is what a policy wants of this sign-in. As MSAL does, it goes with both kinds of request.
     async fn by_code(
         &self,
+        claims: Option<&str>,
         http: &Client,
         clock: &dyn Clock,
         show: impl FnOnce(&Prompt) + Send,
     ) -> Result<Token, AuthError> {
         let endpoint = self.endpoint("devicecode");
-        let fields = || vec![("client_id", plain(&self.client_id)), ("scope", plain(&self.scopes.join(" ")))];
+        let claims = || claims.map(|claims| ("claims", plain(claims)));
+        let fields = || {
+            let fields = [("client_id", plain(&self.client_id)), ("scope", plain(&self.scopes.join(" ")))];
+            fields.into_iter().chain(claims()).collect()
+        };
         let asked = endpoint.clone().ask(http, || Ok(Draft::new().form(fields()))).await?;
         if let Some(refusal) = asked.refusal() {
             return Err(AuthError::Refused(Box::new(refusal)));
@@ -145,10 +169,11 @@ impl EntraUser {
         let mut interval = begun.interval();
         while Instant::now() < ends {
             sleep(interval.min(ends - Instant::now())).await;
-            let fields = vec![
+            let fields = [
                 ("grant_type", plain("urn:ietf:params:oauth:grant-type:device_code")),
                 ("device_code", begun.device_code.clone()),
             ];
+            let fields = fields.into_iter().chain(claims()).collect();
             match self.grant(fields, Repeat::OnlyIfNotExecuted, http, clock).await {
                 Ok(token) => return Ok(token),
                 Err(error) => match verdict(&error) {

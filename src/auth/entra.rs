@@ -15,6 +15,7 @@ use crate::auth::signin::{Endpoint, Token};
 use crate::auth::source::Source;
 use crate::auth::{JWT_BEARER, plain, with_remedy};
 use crate::clock::Clock;
+use crate::domain::condition::{Credential, Ending};
 use crate::http::{Client, Draft};
 use crate::pki::{Certificate, pfx};
 use crate::secret::{Secret, Wiped};
@@ -76,6 +77,8 @@ pub struct EntraApp {
     pub tenant: String,
     pub client_id: String,
     pub auth: ClientAuth,
+    /// The end of the secret, where it is known: a secret does not tell.
+    pub secret_ends: Option<Timestamp>,
     /// One resource and `/.default`, such as `https://graph.microsoft.com/.default`.
     pub scope: String,
 }
@@ -139,6 +142,20 @@ impl ClientAuth {
 }
 
 impl EntraApp {
+    /// What ends, and when.
+    pub(super) fn ends(&self) -> Vec<Ending> {
+        let secret = self.secret_ends.map(|at| Ending { what: Credential::ClientSecret, at });
+        let certificate = match &self.auth {
+            ClientAuth::Certificate { certificate, private_key, password, .. } => {
+                let read = |source: &Source| source.read(NAME).ok();
+                let (key, password) = (private_key.as_ref().and_then(read), password.as_ref().and_then(read));
+                read(certificate).and_then(|text| certificate_ends(&text, key.as_ref(), password.as_ref()).ok())
+            }
+            ClientAuth::Public | ClientAuth::Secret { .. } | ClientAuth::Federated { .. } => None,
+        };
+        secret.into_iter().chain(certificate).collect()
+    }
+
     /// Asks for a token; `claims` is what a service wanted of the next one.
     pub(super) async fn sign_in(
         &self,
@@ -159,6 +176,20 @@ impl EntraApp {
         let answered = endpoint.clone().ask(http, draft).await?;
         answered.token().map_err(|error| self.auth.explain(error))
     }
+}
+
+/// When a certificate ends, which is found as [`check_pair`] finds it.
+///
+/// # Errors
+///
+/// [`KeyError`] when it or its key cannot be used.
+pub fn certificate_ends(
+    certificate: &Secret,
+    private_key: Option<&Secret>,
+    password: Option<&Secret>,
+) -> Result<Ending, KeyError> {
+    let at = check_pair(certificate, private_key, password, Timestamp::MIN)?;
+    Ok(Ending { what: Credential::Certificate, at })
 }
 
 /// A certificate and its key as text, read and found to belong together: PEM in one text or in two, or a PFX with its

@@ -113,6 +113,14 @@ impl AuthError {
         }
     }
 
+    /// What a policy wants of the next sign-in, as the service wrote it.
+    pub(super) fn claims(&self) -> Option<&str> {
+        match self {
+            Self::Refused(refusal) => refusal.claims.as_deref(),
+            _ => None,
+        }
+    }
+
     /// The code word under which the failure is found in history.
     #[must_use]
     pub fn reason(&self) -> String {

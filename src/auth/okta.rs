@@ -2,7 +2,7 @@
 //! Source: <https://developer.okta.com/docs/guides/implement-oauth-for-okta-serviceapp/main/>
 
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 use tracing::warn;
 use url::Url;
 use uuid::Uuid;
@@ -14,7 +14,7 @@ use crate::auth::signin::{Endpoint, Token};
 use crate::auth::source::Source;
 use crate::auth::{JWT_BEARER, header_value, plain, refusal};
 use crate::clock::Clock;
-use crate::http::{Client, Draft};
+use crate::http::{Answer, Client, Draft, redact};
 use crate::secret::Secret;
 
 /// Seconds that an assertion lives: long enough for clocks that differ, short enough to be worthless soon.
@@ -25,6 +25,9 @@ const ROUNDS: u32 = 3;
 
 /// What messages call it.
 pub(super) const NAME: &str = "the Okta service app";
+
+/// What messages call the other way to sign in.
+pub(super) const TOKEN_NAME: &str = "the Okta API token";
 
 /// The service app towards Okta.
 #[derive(Clone, Debug)]
@@ -112,6 +115,27 @@ impl OktaService {
 pub fn judge_token(error: &str, description: &str, status: u16) -> (Class, &'static str) {
     let known = refusal::okta::judge(error, description, status);
     (known.class, known.hint)
+}
+
+/// What the answer to a call with a refused API token says.
+/// Source: <https://developer.okta.com/docs/reference/error-codes/>
+pub(super) fn token_refused(answer: &Answer) -> Refusal {
+    let body: Value = answer.json().unwrap_or_default();
+    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    let code = text("errorCode");
+    let hint = "make a new API token in Okta (Security, API, Tokens), and put it where `okta.auth.token` points";
+    Refusal {
+        by: "Okta",
+        identity: TOKEN_NAME,
+        error: if code.is_empty() { format!("HTTP {}", answer.status.as_u16()) } else { code },
+        description: redact::people(&text("errorSummary")),
+        aadsts: None,
+        status: answer.status.as_u16(),
+        trace_id: answer.request_id.clone(),
+        claims: None,
+        class: Class::NeedsHuman,
+        hint: hint.to_owned(),
+    }
 }
 
 fn missing<'a>(asked: &'a [String], granted: Option<&str>) -> Vec<&'a str> {

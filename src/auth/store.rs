@@ -77,6 +77,14 @@ pub(super) struct Held {
     _file: File,
 }
 
+/// As much of what is stored as needs no key.
+#[derive(Deserialize)]
+struct Label {
+    tenant: String,
+    client_id: String,
+    obtained_at: Timestamp,
+}
+
 /// Whether a rotated refresh token is kept in this directory.
 #[must_use]
 pub fn is_kept_in(directory: &Path) -> bool {
@@ -143,6 +151,12 @@ impl Store {
             obtained_at: layout.obtained_at,
             configured: layout.configured,
         }))
+    }
+
+    /// When the token of this owner was obtained; `None` when there is none, or nobody can tell.
+    pub(super) fn obtained_at(&self, tenant: &str, client_id: &str) -> Option<Timestamp> {
+        let label: Label = serde_json::from_slice(&fs::read(self.file()).ok()?).ok()?;
+        (label.tenant == tenant && label.client_id == client_id).then_some(label.obtained_at)
     }
 
     fn unseal(&self, path: &Path, owner: &str, token: &str) -> Result<Secret, AuthError> {
@@ -230,6 +244,8 @@ mod tests {
         store.write(&stored("two")).unwrap();
         let read = store.read().unwrap().unwrap();
         assert_eq!((read.refresh_token.expose(), read.previous.unwrap().expose()), ("two", "before"));
+        assert_eq!(store.obtained_at("t", "c"), Some(Timestamp::UNIX_EPOCH));
+        assert_eq!(store.obtained_at("t", "d"), None, "another's");
         let mode = fs::metadata(store.file()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(fs::metadata(directory.path().join("identity")).unwrap().permissions().mode() & 0o777, 0o700);

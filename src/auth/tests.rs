@@ -29,6 +29,7 @@ fn app_with(server: &Server, secret: Source, style: SecretStyle) -> Authorizer {
         tenant: "contoso.example".into(),
         client_id: "id 1".into(),
         auth: ClientAuth::Secret { secret, style },
+        secret_ends: None,
         scope: "https://graph.example/.default".into(),
     };
     Authorizer::entra_app(app, client(), Arc::new(SystemClock))

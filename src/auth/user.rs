@@ -14,7 +14,7 @@ use crate::auth::plain;
 use crate::auth::seal::Seal;
 use crate::auth::signin::{Endpoint, Token};
 use crate::auth::source::{Source, fingerprint};
-use crate::auth::store::{Store, Stored};
+use crate::auth::store::{Store, Stored, is_kept_in};
 use crate::clock::Clock;
 use crate::http::{Client, Repeat};
 use crate::secret::Secret;
@@ -60,6 +60,21 @@ impl EntraUser {
             Seal::new(&key).map_err(|error| AuthError::Key { identity: NAME, key: source.key(), source: error })
         });
         Ok(Store::new(self.directory.clone(), seal.transpose()?))
+    }
+
+    /// When its stored refresh token was obtained.
+    pub(super) fn obtained(&self) -> Option<Timestamp> {
+        Store::new(self.directory.clone(), None).obtained_at(&self.tenant, &self.client_id)
+    }
+
+    /// That nobody has signed in, where that can be told without asking: nothing is stored and nothing configured.
+    pub(super) fn nobody(&self) -> Option<AuthError> {
+        let nobody = self.first_refresh_token.is_none() && self.obtained().is_none() && !is_kept_in(&self.directory);
+        nobody.then(|| self.no_refresh_token())
+    }
+
+    fn no_refresh_token(&self) -> AuthError {
+        AuthError::NoRefreshToken { tenant: self.tenant.clone(), client_id: self.client_id.clone() }
     }
 
     /// Renews the identity, alone among all processes, and has the new refresh token on disk before anybody uses the
@@ -177,8 +192,7 @@ impl EntraUser {
                 Err(error) => return Err(error),
             }
         }
-        let (tenant, client_id) = (self.tenant.clone(), self.client_id.clone());
-        Err(refused.unwrap_or(AuthError::NoRefreshToken { tenant, client_id }))
+        Err(refused.unwrap_or_else(|| self.no_refresh_token()))
     }
 
     async fn redeem(

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
@@ -30,6 +32,9 @@ use crate::jobs::lock::{self, Holder, JobLock, LockError};
 use crate::jobs::progress::Progress;
 use crate::jobs::report::{ALREADY_RUN, Report};
 use crate::jobs::runner::Order;
+
+/// How often the ends of credentials are looked at. They are days away; the hour is for machines that sleep.
+const LOOK_EVERY: Duration = Duration::from_hours(1);
 
 /// Runs the configured jobs on their schedules until the service is stopped.
 pub(super) async fn run(global: &Global) -> Result<u8, Failure> {
@@ -84,6 +89,7 @@ pub(super) async fn serve(
     let asked = desk.clone();
     let watch = Watch::start(file.to_owned(), move || asked.reload()).map_err(anyhow::Error::from)?;
     let control = listen(&live, desk);
+    let looking = tokio::spawn(look(Arc::clone(&live)));
     let (housed, leave) = (Arc::clone(&live), CancellationToken::new());
     let upkeep = tokio::spawn(upkeep(move || housed.current(), leave.clone()));
     let (runner, leaving, watch) = (Arc::clone(&live), Arc::clone(&live), Arc::new(watch));
@@ -98,12 +104,23 @@ pub(super) async fn serve(
         // Bounded by itself.
         let _ = control.await;
     }
+    looking.abort();
     leave.cancel();
     // Bounded by one small transaction, which the history's own end waits for.
     drop(upkeep);
     leaving.current().leave().await;
     tracing::info!("the service leaves: {reason}");
     Ok(if reason == ExitReason::Drained { exit::SUCCEEDED } else { exit::FAILED })
+}
+
+/// Looks at once, and then every hour, how much time the credentials have left: days go by also where nothing runs.
+async fn look(live: Arc<Live>) {
+    let mut hours = tokio::time::interval(LOOK_EVERY);
+    hours.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        hours.tick().await;
+        live.current().look_at_identities().await;
+    }
 }
 
 /// Listens on the control socket. Schedules matter more: a service that cannot listen says so and serves.
@@ -124,6 +141,9 @@ fn listen(live: &Arc<Live>, desk: Desk) -> Option<(CancellationToken, JoinHandle
 /// Reads the configuration again.
 async fn reload(live: Arc<Live>, watch: Arc<Watch>) -> Reloaded {
     let reload = live.reload(prepare).await;
+    if let Reload::Now(_) = reload {
+        live.current().look_at_identities().await;
+    }
     watch.also(live.secret_files());
     match reload {
         Reload::Unchanged => Reloaded::Unchanged,

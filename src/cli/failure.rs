@@ -1,6 +1,7 @@
 //! Why a command could not be carried out, with its exit code and the remedy.
 
 use crate::app::AppError;
+use crate::auth::AuthError;
 use crate::cli::exit;
 use crate::cli::render::error_chain;
 use crate::config::problem::Problems;
@@ -21,12 +22,6 @@ impl Failure {
     #[must_use]
     pub(super) fn new(code: u8, message: String, hint: Option<String>) -> Self {
         Self { error: anyhow::Error::msg(message), code, hint }
-    }
-
-    /// The same failure with a remedy.
-    #[must_use]
-    pub(super) fn with_hint(self, hint: Option<String>) -> Self {
-        Self { hint, ..self }
     }
 
     /// The same failure under another exit code.
@@ -51,7 +46,11 @@ impl From<Problems> for Failure {
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        let code = if refusal.is_usage() { exit::USAGE } else { exit::FAILED };
+        let code = match (refusal.is_usage(), refusal.needs_human()) {
+            (true, _) => exit::USAGE,
+            (false, true) => exit::NEEDS_HUMAN,
+            (false, false) => exit::FAILED,
+        };
         let hint = refusal.hint();
         Self { error: refusal.into(), code, hint }
     }
@@ -59,6 +58,12 @@ impl From<Refusal> for Failure {
 
 impl From<AppError> for Failure {
     fn from(error: AppError) -> Self {
+        Refusal::from(error).into()
+    }
+}
+
+impl From<AuthError> for Failure {
+    fn from(error: AuthError) -> Self {
         Refusal::from(error).into()
     }
 }

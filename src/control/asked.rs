@@ -98,5 +98,6 @@ impl IntoResponse for Answered {
 }
 
 pub(super) fn wrong(status: StatusCode, message: String, hint: Option<&str>) -> Answered {
-    Answered(status, Told { message, causes: Vec::new(), hint: hint.map(str::to_owned), usage: true })
+    let (causes, hint) = (Vec::new(), hint.map(str::to_owned));
+    Answered(status, Told { message, causes, hint, usage: true, needs_human: false })
 }

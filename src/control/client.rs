@@ -19,8 +19,8 @@ use tokio::task::AbortHandle;
 use crate::control::peer;
 use crate::control::refusal::{Refusal, Told};
 use crate::control::wire::{
-    self, About, AcceptRequest, Accepted, CLAIM_HEADER, JobRequest, Line, PROTOCOL, PROTOCOL_HEADER, Paused,
-    ReleaseRequest, Released, RunRequest, VERSION, VERSION_HEADER, path,
+    self, About, AcceptRequest, Accepted, CLAIM_HEADER, CameBack, JobRequest, Line, LoggedOut, LoginLine, LoginRequest,
+    PROTOCOL, PROTOCOL_HEADER, Paused, ReleaseRequest, Released, RunRequest, VERSION, VERSION_HEADER, path,
 };
 use crate::domain::run::RunId;
 use crate::jobs::progress::Step;
@@ -119,13 +119,22 @@ impl Client {
 
     /// Has a run carried out.
     pub async fn run(&self, request: &RunRequest) -> Result<Running, ClientError> {
-        let answer = self.post(path::RUNS, request).await?;
-        Ok(Running {
-            lines: answer.body.into_data_stream(),
-            read: Vec::new(),
-            run: None,
-            _connection: answer.connection,
-        })
+        Ok(Running { lines: self.post(path::RUNS, request).await?.lines(), run: None })
+    }
+
+    /// Has a person signed in. Ends when it is dropped.
+    pub async fn login(&self, request: &LoginRequest) -> Result<SigningIn, ClientError> {
+        Ok(SigningIn { lines: self.post(path::LOGIN, request).await?.lines() })
+    }
+
+    /// Passes on what a browser brought back.
+    pub async fn came_back(&self, back: &CameBack) -> Result<(), ClientError> {
+        self.post(path::CAME_BACK, back).await.map(drop)
+    }
+
+    /// Has the person signed out.
+    pub async fn logout(&self) -> Result<LoggedOut, ClientError> {
+        self.post(path::LOGOUT, &()).await?.whole().await
     }
 
     /// Asks for the orderly end of a run.
@@ -160,14 +169,51 @@ impl Client {
     }
 }
 
+/// An answer that goes on after its head: a line each.
+#[derive(Debug)]
+struct Lines {
+    arriving: BodyDataStream,
+    read: Vec<u8>,
+    _connection: Connection,
+}
+
+impl Lines {
+    /// The next line; `None` when the other side has gone, or says what is not understood. May be dropped and called again:
+    /// nothing is lost.
+    async fn next<T: DeserializeOwned>(&mut self) -> Option<T> {
+        let line = loop {
+            if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {
+                break self.read.drain(..=end).collect::<Vec<u8>>();
+            }
+            self.read.extend_from_slice(&self.arriving.next().await?.ok()?);
+        };
+        serde_json::from_slice(&line).ok()
+    }
+}
+
+/// A sign-in that the service carries out for as long as somebody listens.
+#[derive(Debug)]
+pub struct SigningIn {
+    lines: Lines,
+}
+
+impl SigningIn {
+    /// The next thing that it says; a failure is an error.
+    pub async fn next(&mut self) -> Result<LoginLine, ClientError> {
+        match self.lines.next().await {
+            Some(LoginLine::Failure(told)) => Err(Refusal::from(told).into()),
+            Some(line) => Ok(line),
+            None => Err(ClientError::Lost { run: None }),
+        }
+    }
+}
+
 /// A run that goes on in the service, whether or not anybody listens.
 #[derive(Debug)]
 pub struct Running {
-    lines: BodyDataStream,
-    read: Vec<u8>,
+    lines: Lines,
     /// Its name, once it has its job.
     pub run: Option<RunId>,
-    _connection: Connection,
 }
 
 /// What a run says.
@@ -180,23 +226,14 @@ pub enum Said {
 impl Running {
     /// The next thing that the run says. May be dropped and called again: nothing is lost.
     pub async fn next(&mut self) -> Result<Said, ClientError> {
-        let line = loop {
-            if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {
-                break self.read.drain(..=end).collect::<Vec<u8>>();
-            }
-            match self.lines.next().await {
-                Some(Ok(bytes)) => self.read.extend_from_slice(&bytes),
-                Some(Err(_)) | None => return Err(ClientError::Lost { run: self.run.clone() }),
-            }
-        };
-        match serde_json::from_slice(&line) {
-            Ok(Line::Progress(step)) => {
+        match self.lines.next().await {
+            Some(Line::Progress(step)) => {
                 self.run = step.run.clone().or(self.run.take());
                 Ok(Said::Step(step))
             }
-            Ok(Line::Report(report)) => Ok(Said::Ended(report)),
-            Ok(Line::Failure(told)) => Err(Refusal::from(told).into()),
-            Err(_) => Err(ClientError::Lost { run: self.run.clone() }),
+            Some(Line::Report(report)) => Ok(Said::Ended(report)),
+            Some(Line::Failure(told)) => Err(Refusal::from(told).into()),
+            None => Err(ClientError::Lost { run: self.run.clone() }),
         }
     }
 }
@@ -244,6 +281,11 @@ struct Answer {
 }
 
 impl Answer {
+    /// The answer as it goes on.
+    fn lines(self) -> Lines {
+        Lines { arriving: self.body.into_data_stream(), read: Vec::new(), _connection: self.connection }
+    }
+
     /// The whole answer.
     async fn whole<T: DeserializeOwned>(self) -> Result<T, ClientError> {
         let read = tokio::time::timeout(TO_ANSWER, to_bytes(self.body, ANSWER)).await;

@@ -9,11 +9,15 @@
 //! | `POST /v1/runs` | a line of JSON for each step, and one for the end: [`wire::Line`] |
 //! | `POST /v1/runs/RUN/stop` | 204; the run ends in an orderly way |
 //! | `POST /v1/release`, `/v1/accept-source`, `/v1/pause`, `/v1/resume` | what was done |
+//! | `POST /v1/login` | a line of JSON with what to show the person, and one for the end: [`wire::LoginLine`] |
+//! | `POST /v1/login/back` | 204; what a browser brought reached the sign-in that waits for it |
+//! | `POST /v1/logout` | whether anybody was signed in: [`wire::LoggedOut`] |
 //! | `GET /v1/about` | the service: [`wire::About`] |
 
 mod asked;
 pub mod carry;
 pub mod client;
+mod login;
 mod patience;
 pub mod peer;
 pub mod refusal;

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::app::AppError;
+use crate::auth::{AuthError, Class};
 use crate::history::Found;
 use crate::history::error::HistoryError;
 
@@ -16,6 +17,8 @@ pub enum Refusal {
     App(#[from] AppError),
     #[error(transparent)]
     History(#[from] HistoryError),
+    #[error(transparent)]
+    Auth(#[from] AuthError),
     #[error("there is no {what} `{name}` in the history")]
     Nothing { what: &'static str, name: String, hint: &'static str },
     /// The history names ten at most.
@@ -35,6 +38,7 @@ impl Refusal {
         match self {
             Self::App(error) => error.hint(),
             Self::History(error) => error.hint().map(str::to_owned),
+            Self::Auth(error) => error.hint().map(str::to_owned),
             Self::Nothing { hint, .. } => Some((*hint).to_owned()),
             Self::Several { .. } => Some("write it out further".to_owned()),
             Self::Plain { hint, .. } => hint.clone(),
@@ -48,10 +52,21 @@ impl Refusal {
         match self {
             Self::App(error) => error.is_configuration(),
             Self::History(error) => error.is_lasting(),
+            Self::Auth(error) => error.class() == Class::Misconfigured,
             Self::Nothing { .. } => false,
             Self::Several { .. } => true,
             Self::Plain { usage, .. } => *usage,
             Self::Told(told, _) => told.usage,
+        }
+    }
+
+    /// Whether somebody has to sign in or consent.
+    #[must_use]
+    pub fn needs_human(&self) -> bool {
+        match self {
+            Self::Auth(error) => error.class() == Class::NeedsHuman,
+            Self::Told(told, _) => told.needs_human,
+            _ => false,
         }
     }
 }
@@ -73,6 +88,7 @@ pub struct Told {
     pub causes: Vec<String>,
     pub hint: Option<String>,
     pub usage: bool,
+    pub needs_human: bool,
 }
 
 impl Told {
@@ -85,7 +101,8 @@ impl Told {
             causes.push(error.to_string());
             cause = error.source();
         }
-        Self { message: refusal.to_string(), causes, hint: refusal.hint(), usage: refusal.is_usage() }
+        let (hint, usage, needs_human) = (refusal.hint(), refusal.is_usage(), refusal.needs_human());
+        Self { message: refusal.to_string(), causes, hint, usage, needs_human }
     }
 }
 
@@ -131,6 +148,7 @@ mod tests {
             Refusal::App(AppError::History { path: "/x".into(), source: deep }),
             Refusal::App(AppError::NoJob { name: "manager".to_owned(), near: Some("managers".to_owned()) }),
             Refusal::History(HistoryError::Absent),
+            Refusal::Auth(AuthError::NotCompleted("nobody came".to_owned())),
             Refusal::Nothing { what: "run", name: "7f".to_owned(), hint: "look" },
             Refusal::Several { what: "run", name: "7f".to_owned(), candidates: several },
             Refusal::Plain { message: "no".to_owned(), hint: None, usage: true },
@@ -140,6 +158,7 @@ mod tests {
             let read = Refusal::from(told);
             assert_eq!(chain(&read), chain(&refusal));
             assert_eq!((read.hint(), read.is_usage()), (refusal.hint(), refusal.is_usage()));
+            assert_eq!(read.needs_human(), refusal.needs_human());
         }
     }
 

@@ -15,6 +15,7 @@ use tracing::info;
 use crate::app::{self, App};
 use crate::control::asked::{Answered, Asked, Peer, wrong};
 use crate::control::carry::{self, Work};
+use crate::control::login::{self, Expected};
 use crate::control::patience::Patience;
 use crate::control::refusal::Refusal;
 use crate::control::stream;
@@ -32,6 +33,7 @@ pub struct Counter {
     app: Arc<dyn Fn() -> Arc<App> + Send + Sync>,
     pub(super) desk: Desk,
     pub(super) stops: Stops,
+    pub(super) expected: Expected,
     /// Of pauses and resumptions.
     turns: Turns,
 }
@@ -45,7 +47,13 @@ impl std::fmt::Debug for Counter {
 impl Counter {
     /// `app` gives the program as it is configured now; a run keeps the one that it began with.
     pub fn new(app: impl Fn() -> Arc<App> + Send + Sync + 'static, desk: Desk) -> Self {
-        Self { app: Arc::new(app), desk, stops: Stops::default(), turns: Turns::default() }
+        Self {
+            app: Arc::new(app),
+            desk,
+            stops: Stops::default(),
+            expected: Expected::default(),
+            turns: Turns::default(),
+        }
     }
 
     pub(super) fn app(&self) -> Arc<App> {
@@ -80,6 +88,9 @@ pub(super) fn router(counter: Counter) -> Router {
         .route(path::ACCEPT_SOURCE, post(accept_source))
         .route(path::PAUSE, post(pause))
         .route(path::RESUME, post(resume))
+        .route(path::LOGIN, post(login::login))
+        .route(path::CAME_BACK, post(login::came_back))
+        .route(path::LOGOUT, post(login::logout))
         .route(path::ABOUT, get(about))
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)

@@ -8,6 +8,7 @@ use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
+use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
@@ -24,7 +25,7 @@ use crate::jobs::progress::{Progress, Step};
 use crate::jobs::report::Report;
 
 /// How many lines wait for whoever reads them. Steps that find no room are passed over: a later one says more.
-const QUEUE: usize = 16;
+pub(super) const QUEUE: usize = 16;
 /// How long a reader may leave the last line.
 const LAST_LINE: Duration = Duration::from_secs(30);
 
@@ -39,10 +40,20 @@ pub(super) fn begin(counter: &Counter, app: Arc<App>, work: Work, caller: &str, 
     tokio::spawn(async move {
         let last = carry_out(&counter, app, work, &caller, &say).await;
         // Nobody may be listening any more.
-        let _ = tokio::time::timeout(LAST_LINE, say.send(line(&last))).await;
-        drop(say);
-        patience.answered();
+        end_with(say, &last, &patience).await;
     });
+    answer(lines)
+}
+
+/// Says the last line, for as long as somebody may take it.
+pub(super) async fn end_with(say: mpsc::Sender<Bytes>, last: &impl Serialize, patience: &Patience) {
+    let _ = tokio::time::timeout(LAST_LINE, say.send(line(last))).await;
+    drop(say);
+    patience.answered();
+}
+
+/// An answer that goes on after its head: a line each.
+pub(super) fn answer(lines: mpsc::Receiver<Bytes>) -> Response {
     let lines = stream::unfold(lines, |mut lines| async {
         let line: Bytes = lines.recv().await?;
         Some((Ok::<_, Infallible>(line), lines))
@@ -122,9 +133,10 @@ fn end(carried: Result<(), Leaving>, report: Option<Result<Report, AppError>>) -
     Line::Failure(Told::of(&refusal))
 }
 
-fn line(line: &Line) -> Bytes {
+/// One line of an answer.
+pub(super) fn line(line: &impl Serialize) -> Bytes {
     let mut bytes = serde_json::to_vec(line).unwrap_or_else(|problem| {
-        error!(error = &problem as &dyn std::error::Error, "a line of a run could not be written");
+        error!(error = &problem as &dyn std::error::Error, "a line of an answer could not be written");
         Vec::new()
     });
     bytes.push(b'\n');

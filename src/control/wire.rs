@@ -1,5 +1,7 @@
-//! What travels through the control socket. Nothing in it is secret, and nothing that is asked may have an unknown field.
+//! What travels through the control socket. Nothing in it is secret but the code that a browser brought back, which is
+//! worth nothing without what the service keeps; and nothing that is asked may have an unknown field.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
@@ -33,6 +35,9 @@ pub mod path {
     pub const ACCEPT_SOURCE: &str = "/v1/accept-source";
     pub const PAUSE: &str = "/v1/pause";
     pub const RESUME: &str = "/v1/resume";
+    pub const LOGIN: &str = "/v1/login";
+    pub const CAME_BACK: &str = "/v1/login/back";
+    pub const LOGOUT: &str = "/v1/logout";
     pub const ABOUT: &str = "/v1/about";
 }
 
@@ -54,6 +59,72 @@ pub enum Line {
     Progress(Step),
     Report(Box<Report>),
     Failure(Told),
+}
+
+/// How a person is to be signed in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case", deny_unknown_fields)]
+pub enum LoginRequest {
+    /// On any device. Braces: without them serde would take unknown fields.
+    Code {},
+    /// With a browser, which comes back to this port of its own machine: whoever asks listens there.
+    Browser { port: u16 },
+}
+
+/// What the service says of a sign-in, a line each: what to show, then one of the others.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoginLine {
+    /// Where the person goes, and what they type there. Good for so many seconds.
+    Code {
+        address: String,
+        code: String,
+        seconds: u64,
+    },
+    /// What the browser opens. It comes back with `state`, and what it brings is the next request.
+    Browser {
+        address: String,
+        state: String,
+    },
+    SignedIn(Person),
+    Failure(Told),
+}
+
+/// A person who is signed in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    pub tenant: String,
+    pub client_id: String,
+    /// What was granted, as the vendor spells it.
+    pub scopes: Vec<String>,
+}
+
+/// What a browser brought back to whoever asked.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CameBack {
+    /// Of the sign-in that it belongs to.
+    pub state: String,
+    pub code: Option<String>,
+    /// Instead of a code: why there is none.
+    pub error: Option<String>,
+    pub description: Option<String>,
+}
+
+/// A code is worth a sign-in for some minutes: it is not printed.
+impl fmt::Debug for CameBack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CameBack").field("error", &self.error).finish_non_exhaustive()
+    }
+}
+
+/// A person who is not signed in any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoggedOut {
+    /// Whether anybody was.
+    pub signed_out: bool,
+    /// A first refresh token is configured, and signs in with the next run.
+    pub first_token: bool,
 }
 
 /// Whom the next run is to try again.
@@ -166,6 +237,10 @@ mod tests {
             let more = text.replacen('}', r#","dry_run":true}"#, 1);
             assert!(serde_json::from_str::<RunRequest>(&more).is_err(), "{more}");
         }
+        assert_eq!(serde_json::to_string(&LoginRequest::Browser { port: 7 }).unwrap(), r#"{"by":"browser","port":7}"#);
+        assert!(serde_json::from_str::<LoginRequest>(r#"{"by":"code","port":7}"#).is_err());
+        let back = r#"{"state":"s","code":"hush","error":null,"description":null}"#;
+        assert!(!format!("{:?}", serde_json::from_str::<CameBack>(back).unwrap()).contains("hush"));
         assert!(serde_json::from_str::<RunRequest>(r#"{"task":"erase","job":"managers"}"#).is_err());
         assert!(serde_json::from_str::<JobRequest>(r#"{"job":"managers","why":"x"}"#).is_err());
         assert!(serde_json::from_str::<AcceptRequest>(r#"{"run":"7f","job":"x"}"#).is_err());

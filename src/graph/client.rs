@@ -85,6 +85,15 @@ impl GraphClient {
         }
     }
 
+    /// Signs in ahead of work. See [`Authorizer::sign_in`].
+    ///
+    /// # Errors
+    ///
+    /// [`GraphError::Auth`] when there is no token, [`GraphError::NoIdentity`] when there is nobody to sign in.
+    pub async fn sign_in(&self, identity: Identity, anew: bool) -> Result<(), GraphError> {
+        self.authorizer(identity)?.sign_in(anew).await.map_err(GraphError::Auth)
+    }
+
     /// Waits until a sign-in of this identity that is under way has ended, its new refresh token stored. See
     /// [`Authorizer::settled`].
     pub async fn signed_in(&self, identity: Identity) {

@@ -43,7 +43,7 @@ pub(super) async fn run(job: &Keepalive, context: &Context) -> Result<Finish, Jo
                 let _ = timeout(CALL_IN_HAND, job.graph.signed_in(Identity::User)).await;
                 return Ok(interrupted(replies));
             }
-            asked = job.graph.get_raw(path, Identity::User) => asked,
+            asked = ask(job, path, done == 0 && context.by_hand) => asked,
         };
         match asked {
             Ok(answer) => replies.push(reply(path, &answer, job.save_bodies)),
@@ -54,6 +54,12 @@ pub(super) async fn run(job: &Keepalive, context: &Context) -> Result<Finish, Jo
         }
     }
     Ok(finish(replies))
+}
+
+/// One request. `anew` signs in again where that was refused a moment ago.
+async fn ask(job: &Keepalive, path: &str, anew: bool) -> Result<RawAnswer, GraphError> {
+    job.graph.sign_in(Identity::User, anew).await?;
+    job.graph.get_raw(path, Identity::User).await
 }
 
 /// Calls that come faster than anybody works look like what they are.

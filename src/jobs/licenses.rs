@@ -18,6 +18,7 @@ pub struct Licenses {
 
 /// Reads both lists and records the snapshot.
 pub(super) async fn run(job: &Licenses, context: &Context) -> Result<Finish, JobError> {
+    job.graph.sign_in(Identity::App, context.by_hand).await?;
     context.progress.say("licenses read", 0, Some(2));
     let skus = job.graph.list_skus(Identity::App).await?;
     context.progress.say("licenses read", 1, Some(2));

@@ -57,6 +57,8 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     pub stop: CancellationToken,
     pub progress: Progress,
+    /// Somebody waits for it, who may just have mended what failed before.
+    pub by_hand: bool,
 }
 
 impl fmt::Debug for Context {
@@ -148,6 +150,7 @@ impl Runner {
             clock: Arc::clone(&self.clock),
             stop: stop.child_token(), // a run whose time is up stops itself, not its siblings
             progress,
+            by_hand: is_by_hand(order.trigger),
         };
         let calls = CallLog::default();
         let mut finish = guarded(Arc::clone(job), order.task.clone(), context, calls.clone()).await.naming(run);
@@ -381,13 +384,17 @@ fn duration(from: Timestamp, to: Timestamp) -> Duration {
     to.duration_since(from).try_into().unwrap_or_default()
 }
 
+/// Whether somebody asked for a run, and waits for it.
+const fn is_by_hand(trigger: Trigger) -> bool {
+    !matches!(trigger, Trigger::Schedule | Trigger::Startup)
+}
+
 /// Says how a run ended, once, for the log. Whoever typed a command reads the report, and needs no log line for it.
 fn log(finish: &Finish, took: Duration, trigger: Trigger) {
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let Finish { outcome, reason, message, hint, .. } = finish;
-    let watched = !matches!(trigger, Trigger::Schedule | Trigger::Startup);
     match outcome {
-        _ if watched => info!(%outcome, duration_ms, reason, "{message}"),
+        _ if is_by_hand(trigger) => info!(%outcome, duration_ms, reason, "{message}"),
         Outcome::Succeeded | Outcome::Planned => info!(%outcome, duration_ms, "{message}"),
         Outcome::Busy | Outcome::Interrupted | Outcome::Partial => {
             warn!(%outcome, duration_ms, reason, hint, "{message}");

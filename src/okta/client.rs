@@ -55,6 +55,15 @@ impl OktaClient {
         Self { http, auth, ..self.clone() }
     }
 
+    /// Signs in ahead of work. See [`Authorizer::sign_in`].
+    ///
+    /// # Errors
+    ///
+    /// [`OktaError::Auth`] when there is no token.
+    pub async fn sign_in(&self, anew: bool) -> Result<(), OktaError> {
+        self.auth.sign_in(anew).await.map_err(OktaError::Auth)
+    }
+
     /// Everybody but the deprovisioned, whom this listing hides.
     ///
     /// `GET /api/v1/users`, 200 a page. Needs `okta.users.read`. An admin role that is too narrow gives a shorter list, or

@@ -47,7 +47,7 @@ impl Org {
         self.reword(&[("method = \"api-token\"", "method = \"private-key\""), ("token = ", &auth)]);
     }
 
-    fn with_okta_service(&self) {
+    pub(crate) fn with_okta_service(&self) {
         let credentials = self.credentials().clone();
         self.with_okta_key(&credentials.okta_key_id, &credentials.okta_private_key);
     }
@@ -58,7 +58,7 @@ impl Org {
     }
 
     /// How often a path of a service was asked for.
-    fn asked(&self, service: Service, path: &str) -> usize {
+    pub(crate) fn asked(&self, service: Service, path: &str) -> usize {
         self.journal().rows(|row| row.service == service && row.path.ends_with(path)).len()
     }
 }
@@ -156,7 +156,7 @@ async fn a_bad_key_is_found_by_check() {
 }
 
 /// Nobody is signed in, and no token is configured.
-async fn nobody() -> Org {
+pub(crate) async fn nobody() -> Org {
     let org = Org::empty().await;
     org.reword(&[("refresh_token = ", "")]);
     org

@@ -163,7 +163,7 @@ async fn a_person_signs_in_at_a_server_that_stumbles_and_says_little() {
     .await;
     let mut shown = None;
     let signed_in =
-        user(&server, None, "c", directory.path()).sign_in_by_code(|prompt| shown = Some(prompt.clone())).await;
+        user(&server, None, "c", directory.path()).sign_in_by_code("ana", |prompt| shown = Some(prompt.clone())).await;
     assert_eq!(signed_in.unwrap().scopes, ["User.Read", "offline_access"], "what was asked for");
     assert_eq!(shown.unwrap().code, "U");
     assert_eq!(server.received().len(), 4);

@@ -39,6 +39,7 @@ fn graph(server: &Server) -> GraphClient {
             secret: Source::known("entra.app.client_secret", Secret::new("s".into())),
             style: SecretStyle::Form,
         },
+        secret_ends: None,
         scope: "x/.default".into(),
     };
     let auth = Arc::new(Authorizer::entra_app(app, client(), Arc::new(SystemClock)));

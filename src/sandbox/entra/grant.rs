@@ -15,6 +15,9 @@ use crate::sandbox::keys::Keys;
 use crate::sandbox::model::entra::{AppRegistration, Entra};
 use crate::sandbox::model::habits::RefreshTokens;
 
+/// How the family of a sign-in ends that passed on what a policy wants.
+pub(super) const STEPPED_UP: &str = " stepped up";
+
 /// A token request as it arrived.
 pub(super) struct Ask<'a> {
     /// The path's first segment.
@@ -203,6 +206,7 @@ impl Office<'_> {
             RefreshTokens::Honored => {}
             RefreshTokens::Inactive => return Err(Refusal::inactive_refresh_token()),
             RefreshTokens::Revoked => return Err(Refusal::revoked_refresh_token()),
+            RefreshTokens::StepUp if refresh.family.ends_with(STEPPED_UP) => {}
             RefreshTokens::StepUp => return Err(Refusal::step_up()),
             RefreshTokens::Unconsented => return Err(Refusal::no_consent(&app.client_id.to_string(), &app.name)),
             RefreshTokens::UserDisabled => return Err(Refusal::user_disabled()),

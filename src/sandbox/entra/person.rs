@@ -11,8 +11,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::sandbox::entra::grant::{Ask, Office};
-use crate::sandbox::entra::refusal::Refusal;
+use crate::sandbox::entra::grant::{Ask, Office, STEPPED_UP};
+use crate::sandbox::entra::refusal::{Refusal, wanted_claims};
 use crate::sandbox::entra::scope;
 use crate::sandbox::entra::token::Refresh;
 use crate::sandbox::model::entra::AppRegistration;
@@ -40,6 +40,8 @@ struct Device {
     user_code: String,
     client: String,
     scope: String,
+    /// What a policy wants, as the client passed it on.
+    claims: Option<String>,
     expires: Timestamp,
     /// Seconds that have to lie between two polls; grows when they do not.
     interval: i64,
@@ -106,6 +108,7 @@ impl Office<'_> {
             user_code,
             client,
             scope,
+            claims: ask.field("claims").map(str::to_owned),
             expires,
             interval,
             polled: None,
@@ -121,13 +124,13 @@ impl Office<'_> {
         self.check_tenant(ask.tenant, true)?;
         let app = self.authenticate(ask)?;
         let code = ask.field("device_code").ok_or_else(|| Refusal::missing("device_code"))?;
-        let scope = self.poll(app, code, ask.now)?;
+        let (scope, claims) = self.poll(app, code, ask.now)?;
         self.memory.open().devices.retain(|device| device.secret != code);
-        self.signed_in(app, Some(&scope), ask)
+        self.signed_in(app, Some(&scope), claims.as_deref(), ask)
     }
 
-    /// The scope that the person agreed to, once that happened.
-    fn poll(&self, app: &AppRegistration, code: &str, now: Timestamp) -> Result<String, Refusal> {
+    /// The scope that the person agreed to and the claims that were asked of them, once that happened.
+    fn poll(&self, app: &AppRegistration, code: &str, now: Timestamp) -> Result<(String, Option<String>), Refusal> {
         let mut open = self.memory.open();
         let client = app.client_id.to_string();
         let device = open.devices.iter_mut().find(|device| device.secret == code && device.client == client);
@@ -150,7 +153,7 @@ impl Office<'_> {
         match agreed {
             None => Err(Refusal::authorization_pending()),
             Some(false) => Err(Refusal::declined()),
-            Some(true) => Ok(device.scope.clone()),
+            Some(true) => Ok((device.scope.clone(), device.claims.clone())),
         }
     }
 
@@ -194,7 +197,7 @@ impl Office<'_> {
         Ok(self.keys.seal(
             "authorization code",
             &json!({"client": app.client_id.to_string(), "redirect": redirect, "scope": scope, "challenge": challenge,
-                    "method": method, "expires": expires, "serial": ask.serial}),
+                    "method": method, "expires": expires, "serial": ask.serial, "claims": ask.field("claims")}),
         ))
     }
 
@@ -227,12 +230,20 @@ impl Office<'_> {
         if !self.memory.use_up(code) {
             return Err(Refusal::used_code());
         }
-        self.signed_in(app, of["scope"].as_str(), ask)
+        self.signed_in(app, of["scope"].as_str(), of["claims"].as_str(), ask)
     }
 
-    /// The tokens of a sign-in that has just happened. A refresh token comes only when it was asked for.
-    fn signed_in(&self, app: &AppRegistration, scope: Option<&str>, ask: &Ask<'_>) -> Result<Value, Refusal> {
-        let family = format!("{} {}", ask.serial, ask.now);
+    /// The tokens of a sign-in that has just happened. A refresh token comes only when it was asked for. Whoever passed on
+    /// what the policy wants was asked for it.
+    fn signed_in(
+        &self,
+        app: &AppRegistration,
+        scope: Option<&str>,
+        claims: Option<&str>,
+        ask: &Ask<'_>,
+    ) -> Result<Value, Refusal> {
+        let stepped_up = if claims == Some(wanted_claims().as_str()) { STEPPED_UP } else { "" };
+        let family = format!("{} {}{stepped_up}", ask.serial, ask.now);
         let refresh = Refresh { client: app.client_id, user: self.entra.me, family };
         self.check_refresh(app, &refresh)?;
         let asked = scope.unwrap_or_default();

@@ -29,6 +29,11 @@ pub(super) struct Trace<'a> {
     pub(super) at: Timestamp,
 }
 
+/// What the policy of this tenant wants, once it wants something.
+pub(super) fn wanted_claims() -> String {
+    json!({"access_token": {"capolids": {"essential": true, "values": ["sandbox"]}}}).to_string()
+}
+
 impl Refusal {
     fn new(status: StatusCode, error: &'static str, number: u32, text: impl Into<String>) -> Self {
         Self { status, error: error.to_owned(), number, text: text.into(), suberror: None, claims: None }
@@ -71,8 +76,7 @@ impl Refusal {
 
     /// With the claims that a policy wants.
     fn challenging(self) -> Self {
-        let claims = json!({"access_token": {"capolids": {"essential": true, "values": ["sandbox"]}}}).to_string();
-        Self { claims: Some(claims), ..self }
+        Self { claims: Some(wanted_claims()), ..self }
     }
 
     fn row(number: u32) -> Self {
