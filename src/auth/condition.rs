@@ -4,8 +4,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::auth::error::{AuthError, Class};
+use crate::domain::causes::chain;
 use crate::domain::condition::{Condition, Credential, Ending, Known, State};
-use crate::domain::told::chain;
 
 /// The days before the end of a credential at which people are told again.
 pub const NOTICES: [u16; 4] = [30, 14, 7, 1];

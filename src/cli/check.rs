@@ -7,12 +7,17 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::app::identities::secret_ends;
+use crate::auth::condition::warning;
+use crate::auth::entra::certificate_ends;
 use crate::cli::args::{Global, OutputFormat};
 use crate::cli::exit;
 use crate::cli::render::{self, Cell, Table, local};
 use crate::config;
 use crate::config::problem::{Origin, Problem};
-use crate::config::settings::{JobSettings, Settings, Work};
+use crate::config::secrets::SecretRef;
+use crate::config::settings::{AppAuth, JobSettings, Settings, Work};
+use crate::domain::condition::State;
 use crate::history::volume;
 use crate::schedule::{Anchor, CatchUp, Schedule};
 
@@ -64,6 +69,7 @@ impl Findings {
         let mut problems = Vec::new();
         let mut warnings = settings.warnings.clone();
         problems.extend(settings.pair_problem(env, now));
+        warnings.extend(ending(&settings, env, now));
         for (problem, harmless) in settings.secrets.iter().filter_map(|secret| secret.problem(env)) {
             if harmless { warnings.push(problem) } else { problems.push(problem) }
         }
@@ -143,6 +149,28 @@ impl Findings {
         }
         table
     }
+}
+
+/// What ends soon of the credentials, as far as the configuration and this user's files tell.
+fn ending(settings: &Settings, env: &[(String, String)], now: Timestamp) -> Option<Problem> {
+    let app = settings.entra.app.as_ref()?;
+    let (ends, key) = match &app.auth {
+        AppAuth::ClientSecret { .. } => (secret_ends(settings)?, "entra.app.client_secret_ends"),
+        AppAuth::Certificate { certificate, private_key, password, .. } => {
+            let read = |place: &SecretRef| place.read(env).ok();
+            let (key, password) = (private_key.as_ref().and_then(read), password.as_ref().and_then(read));
+            let ends = certificate_ends(&read(certificate)?, key.as_ref(), password.as_ref()).ok()?;
+            // One that is over is a problem, and told as such.
+            (Some(ends).filter(|ends| ends.at > now)?, "entra.app.certificate")
+        }
+        AppAuth::FederatedToken { .. } => return None,
+    };
+    let State { detail, hint, .. } = warning(ends, now)?;
+    let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+    // Told at the secret itself: an end of its own has no place among the settings.
+    let named = settings.secrets.iter().find(|named| key.starts_with(&named.key))?;
+    let (origin, key) = (named.origin.clone(), key.to_owned());
+    Some(Problem { origin, key, message: format!("{detail}{hint}"), suggestion: None })
 }
 
 fn counted(count: usize, what: &str) -> String {
@@ -294,6 +322,24 @@ every = "2 days"
 
         managers (managers, mode plan): runs by hand only
         "#);
+    }
+
+    #[test]
+    fn a_client_secret_that_ends_soon_is_a_warning() {
+        let ends = |date: &str| {
+            let text = GOOD.replace("client_secret =", &format!("client_secret_ends = \"{date}\", client_secret ="));
+            let findings = check(&text);
+            assert_eq!(findings.exit_code(), exit::SUCCEEDED);
+            findings.warnings.into_iter().find(|warning| warning.key == "entra.app.client_secret_ends")
+        };
+        let soon = ends("2026-03-18").unwrap().to_string();
+        assert!(
+            soon.starts_with("gk.toml:9:") && soon.contains("ends on 2026-03-18, in 12 days; make a new one"),
+            "{soon}"
+        );
+        assert!(ends("2026-03-05").unwrap().to_string().contains("ended on 2026-03-05"));
+        assert!(ends("2026-03-06").unwrap().to_string().contains("ends today"), "the last day counts");
+        assert!(ends("2026-04-06").is_none(), "31 days away");
     }
 
     #[test]

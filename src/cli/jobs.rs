@@ -1,6 +1,6 @@
 //! `jobs`: every configured job with its next run, its last outcome, and what waits for somebody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,18 +15,17 @@ use crate::cli::desk::Desk;
 use crate::cli::exit;
 use crate::cli::failure::Failure;
 use crate::cli::history::outcome;
+use crate::cli::identities;
 use crate::cli::render::{self, Cell, Table, local, relative};
-use crate::config::Outline;
+use crate::cli::service::Service;
 use crate::config::settings::{JobSettings, Settings, Work};
-use crate::control::client::Client;
-use crate::control::wire::About;
 use crate::daemon::Entry;
+use crate::domain::condition::Known;
 use crate::domain::run::{JobKind, Mode, PlanId};
 use crate::history::History;
 use crate::history::jobs::Pause;
 use crate::history::runs::{Run, RunFilter};
-use crate::jobs::error::chain;
-use crate::jobs::lock::{self, SERVICE};
+use crate::jobs::lock;
 use crate::schedule::{CatchUp, Schedule};
 
 /// How many open plans of a job are named.
@@ -37,8 +36,9 @@ const PLANS: u32 = 10;
 /// JSON: a list of `{job, kind, mode, schedule, timezone, next, paused, service, last_run, last_outcome, last_started,
 /// last_ended, last_message, plans, parked, running}`. `mode` is null but for managers; `schedule` is null for a job that is run by hand
 /// only, else the text as configured; `next` is when the service will run it, if it runs then, and null when paused; `paused` is null or `{since, by}`;
-/// `service` is `running`, `none` or `unknown`, the same for all; `plans` are the ids of those that wait for approval;
-/// While the configuration has mistakes, the jobs are those that the service last scheduled: `mode` is null then, and so is the
+/// `service` is `running`, `none` or `unknown`, the same for all; `identities` are as of [`identities::cell`]; `plans` are the
+/// ids of those that wait for approval. While the configuration has mistakes, the jobs are those that the service last
+/// scheduled: `mode` is null then, and so is the
 /// `kind` of a job that never ran; `next` does without its jitter. `parked` counts people left alone; `running` is null or `{run, since, caller, pid, host, alive}`, where `alive` is false
 /// when the process is known to be gone.
 pub(super) async fn run(global: &Global, now: Timestamp) -> Result<u8, Failure> {
@@ -47,6 +47,11 @@ pub(super) async fn run(global: &Global, now: Timestamp) -> Result<u8, Failure> 
     if let Some(note) = service.note(desk.zone()) {
         render::say(&note);
     }
+    let known = match &desk.history {
+        Some(history) => history.identities().await?,
+        None => Vec::new(),
+    };
+    let all = identities::as_of(desk.settings.as_ref(), known, now);
     let mut pauses = match &desk.history {
         Some(history) => history.pauses().await?,
         None => BTreeMap::new(),
@@ -59,7 +64,7 @@ pub(super) async fn run(global: &Global, now: Timestamp) -> Result<u8, Failure> 
         (Err(_), Some(history)) => shown_by_history(history, now).await?,
         (Err(_), None) => (Vec::new(), BTreeMap::new()),
     };
-    let mut table = empty();
+    let (mut table, mut needed) = (empty(), BTreeSet::new());
     for mut job in jobs {
         let mut state = match &desk.history {
             Some(history) => state(history, &job.name, &desk.outline.state_directory).await?,
@@ -68,7 +73,14 @@ pub(super) async fn run(global: &Global, now: Timestamp) -> Result<u8, Failure> 
         state.next = nexts.remove(&job.name);
         state.paused = pauses.remove(&job.name);
         job.kind = job.kind.or(state.last.as_ref().map(|run| run.kind));
+        state.identities = identities::of_kind(job.kind, &all);
+        needed.extend(state.identities.iter().map(|known| known.name));
         table.push(row(&job, &state, &service, desk.zone(), now));
+    }
+    for note in
+        all.iter().filter(|known| needed.contains(&known.name)).filter_map(|known| identities::trouble(known, now))
+    {
+        render::say(&note);
     }
     render::print(&table, desk.format)?;
     Ok(exit::SUCCEEDED)
@@ -116,53 +128,6 @@ async fn shown_by_history(
     Ok((jobs, nexts))
 }
 
-/// What runs the jobs on their schedules.
-#[derive(Debug)]
-enum Service {
-    Running(About),
-    None,
-    /// It cannot be asked, and why.
-    Unknown(String),
-}
-
-impl Service {
-    async fn find(outline: &Outline) -> Self {
-        match Client::reach(&outline.socket, &outline.state_directory).await {
-            Ok(Some(client)) => Self::Running(client.about),
-            Ok(None) if lock::is_held(&outline.state_directory, SERVICE) == Some(true) => {
-                let socket = outline.socket.display();
-                Self::Unknown(format!("a service is running, but does not listen on {socket}"))
-            }
-            Ok(None) => Self::None,
-            Err(error) => Self::Unknown(format!("whether a service is running cannot be told: {}", chain(&error))),
-        }
-    }
-
-    const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Running(_) => "running",
-            Self::None => "none",
-            Self::Unknown(_) => "unknown",
-        }
-    }
-
-    /// What is worth knowing of it beside the table.
-    fn note(&self, zone: &TimeZone) -> Option<String> {
-        match self {
-            Self::Running(About { refused: Some(refused), .. }) => Some(format!(
-                "the service goes on with the configuration that it had before {}; the file as it is now is not used: {}",
-                local(refused.since, zone),
-                refused.problem
-            )),
-            Self::Running(About { unwritten: rows @ 1.., .. }) => {
-                Some(format!("{rows} scheduled moments wait to be recorded: the service cannot write the history"))
-            }
-            Self::Running(_) | Self::None => None,
-            Self::Unknown(why) => Some(why.clone()),
-        }
-    }
-}
-
 /// What the history knows of a job.
 #[derive(Debug, Default)]
 struct State {
@@ -174,6 +139,8 @@ struct State {
     paused: Option<Pause>,
     plans: Vec<PlanId>,
     parked: usize,
+    /// Those that it signs in with.
+    identities: Vec<Known>,
 }
 
 /// A run that has not ended, as far as is known.
@@ -200,6 +167,7 @@ async fn state(history: &History, job: &str, directory: &Path) -> Result<State, 
         paused: None,
         plans: history.list_plans(Some(job), true, PLANS).await?.into_iter().map(|plan| plan.id).collect(),
         parked: history.list_parked(Some(job)).await?.len(),
+        identities: Vec::new(),
     })
 }
 
@@ -218,6 +186,7 @@ fn empty() -> Table {
         ("last_started", ""),
         ("last_ended", ""),
         ("last_message", ""),
+        ("identities", "Sign-in"),
         ("plans", "To approve"),
         ("parked", "Left alone"),
         ("running", "Now"),
@@ -244,6 +213,7 @@ fn row(job: &Shown, state: &State, service: &Service, zone: &TimeZone, now: Time
         Cell::optional(last, |run| Cell::moment(run.started_at, zone)),
         Cell::optional(last.and_then(|run| run.ended_at), |ended| Cell::moment(ended, zone)),
         Cell::optional(last.and_then(|run| run.message.clone()), Cell::text),
+        identities::cell(&state.identities),
         Cell::new(json!(plans), plans.join(", ")),
         Cell::new(state.parked, if state.parked == 0 { String::new() } else { state.parked.to_string() }),
         Cell::optional(state.running.as_ref(), |running| running_cell(running, now)),
@@ -323,7 +293,8 @@ mod tests {
     use crate::cli::args::OutputFormat;
     use crate::cli::samples;
     use crate::config;
-    use crate::control::wire::Refused;
+    use crate::control::wire::{About, Refused};
+    use crate::domain::condition::{Condition, IdentityName, State as Health};
     use crate::domain::decision::Reason;
     use crate::domain::moment::{Disposition, Moment};
     use crate::domain::run::Trigger;
@@ -358,18 +329,23 @@ kind = "licenses"
         history.store_plan(&samples::plan("paaaa1111", &run, 0, 1)).await.unwrap();
         history.park(&[samples::parked(1, Reason::Blocked)]).await.unwrap();
         history.open_run(&a_run("bbbb0002", Trigger::Manual, 600)).await.unwrap();
+        let app = (IdentityName::App, "contoso.onmicrosoft.com a");
+        let well = |known| Known { state: Health::plain(Condition::Ok), signed_in_at: Some(at(0)), ..known };
+        history.note_identity(app, at(0), None, well).await.unwrap();
         let settings = settings();
         let mut nexts = next_of_each(Some(history), &settings, &Service::None, at(660)).await.unwrap();
         let mut table = empty();
         for job in settings.jobs.values() {
             let mut state = state(history, &job.name, Path::new("/nowhere")).await.unwrap();
             state.next = nexts.remove(&job.name);
+            let all = identities::as_of(Ok(&settings), history.identities().await.unwrap(), at(660));
+            state.identities = identities::of_kind(Some(job.kind()), &all);
             table.push(row(&Shown::of(job), &state, &Service::None, &settings.zone.tz, at(660)));
         }
         insta::assert_snapshot!(samples::written(&table, OutputFormat::Table), @r"
-        Job       Kind      Mode  Schedule      Next run                                                      Last outcome             To approve  Left alone  Now
-        licenses  licenses        by hand only                                                                never ran
-        managers  managers  plan  At 02:00      in 9 hours (2026-09-22 02:00:00 CEST; no service is running)  partial, 10 minutes ago  paaaa1111   1           run bbbb0002, begun 60 seconds ago by daemon (process 7)
+        Job       Kind      Mode  Schedule      Next run                                                      Last outcome             Sign-in       To approve  Left alone  Now
+        licenses  licenses        by hand only                                                                never ran                ok
+        managers  managers  plan  At 02:00      in 9 hours (2026-09-22 02:00:00 CEST; no service is running)  partial, 10 minutes ago  okta unknown  paaaa1111   1           run bbbb0002, begun 60 seconds ago by daemon (process 7)
         ");
         let json = table.to_json();
         assert_eq!((&json[0]["next"], &json[0]["last_outcome"]), (&Value::Null, &Value::Null));

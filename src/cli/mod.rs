@@ -13,6 +13,7 @@ pub mod exit;
 mod explain;
 mod failure;
 mod history;
+mod identities;
 mod jobs;
 mod login;
 mod packaging;
@@ -25,6 +26,7 @@ mod report;
 mod sandbox;
 #[cfg(test)]
 mod samples;
+mod service;
 pub mod when;
 mod work;
 

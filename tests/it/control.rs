@@ -1,7 +1,7 @@
 //! Who carries a command out: the service, when it answers on its socket, for whoever may use that.
 
 mod listening;
-mod members;
+pub(crate) mod members;
 
 use graphkeeper::sandbox::faults::When;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::support::process::{Output, Process};
 use crate::support::{ACCOUNTS, BATCH, Org, reached, within};
 
 /// Schedules that do not come while a test lasts.
-const NEVER: &str = "[jobs.managers]\nschedule = \"0 0 1 1 *\"\n[jobs.licenses]\nschedule = \"0 0 1 1 *\"\n\
+pub(crate) const NEVER: &str = "[jobs.managers]\nschedule = \"0 0 1 1 *\"\n[jobs.licenses]\nschedule = \"0 0 1 1 *\"\n\
                      [jobs.keepalive]\nschedule = \"0 0 1 1 *\"\n";
 /// Only the licenses, at every second.
 const LICENSES: &str = "[jobs.managers]\nschedule = \"0 0 1 1 *\"\n[jobs.licenses]\nschedule = \"* * * * * *\"\n\
@@ -24,7 +24,7 @@ async fn quiet(members: &[&str]) -> Org {
     org
 }
 
-fn by_the_service(output: &Output, service: &Process) {
+pub(crate) fn by_the_service(output: &Output, service: &Process) {
     let said = format!("the service (process {}) carries it out", service.pid());
     assert!(output.stderr.contains(&said), "`{}` says: {}", output.command, output.stderr);
 }

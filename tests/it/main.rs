@@ -13,6 +13,7 @@ mod control;
 mod demo;
 mod figures;
 mod half_read;
+mod identities;
 mod keepalive;
 mod kills;
 mod managers;

@@ -162,8 +162,9 @@ async fn a_newer_database_is_refused_with_the_program_it_needs_and_left_alone() 
     place.history.close().await;
     let before = std::fs::read(place.path()).unwrap();
     let newest = known();
-    let told =
-        format!("the database is of version 99, written by graphkeeper 9.8.7; this program knows versions up to {newest}");
+    let told = format!(
+        "the database is of version 99, written by graphkeeper 9.8.7; this program knows versions up to {newest}"
+    );
     for error in [
         History::open(&place.path(), at(0)).await.unwrap_err(),
         History::open_read_only(&place.path()).await.unwrap_err(),

@@ -8,7 +8,7 @@ use crate::control::{NEVER, by_the_service, quiet};
 use crate::support::Org;
 
 /// A member of the service's group, and somebody else. Neither has a name.
-const MEMBER: (u32, u32) = (54_321, 43_210);
+pub(crate) const MEMBER: (u32, u32) = (54_321, 43_210);
 const OUTSIDER: (u32, u32) = (54_322, 54_322);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -23,13 +23,13 @@ async fn the_socket_is_for_the_service_and_its_group() {
 }
 
 /// The socket in a directory of its own, as in `/run`, and a home that others may enter.
-fn open_house(org: &Org) -> String {
+pub(crate) fn open_house(org: &Org) -> String {
     fs::set_permissions(org.home(), Permissions::from_mode(0o755)).unwrap();
     let socket = org.home().join("run/control.sock");
     format!("{NEVER}[control]\nsocket = \"{}\"\n", socket.display())
 }
 
-fn owners(directory: &Path) -> Vec<u32> {
+pub(crate) fn owners(directory: &Path) -> Vec<u32> {
     let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     let of = |path: std::path::PathBuf| {
         let below = if path.is_dir() { owners(&path) } else { Vec::new() };
