@@ -31,7 +31,7 @@ create table identity_change (
     notice integer,
     caller text                      -- who signed in or out; null: the program found it so
 ) strict;
-create index identity_change_by_name on identity_change (name, id);
+create index identity_change_by_time on identity_change (at);
 
 -- The stable interface to both: times readable, one row an identity.
 create view identity_state as

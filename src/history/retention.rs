@@ -165,7 +165,7 @@ struct Rule {
 }
 
 /// In the order in which they are carried out: rows that point to others go first.
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 11] = [
     Rule {
         what: "calls",
         class: Class::Details,
@@ -249,6 +249,17 @@ const RULES: [Rule; 10] = [
             "select run from license_reading
                   where at < ?1 and exists (select 1 from license_reading as later where later.at > license_reading.at)",
         step: 50,
+    },
+    // Whoever has told of the newest counts on from it.
+    Rule {
+        what: "changes of identities",
+        class: Class::Summaries,
+        table: "identity_change",
+        key: "id",
+        doomed:
+            "select id from identity_change
+                  where at < ?1 and exists (select 1 from identity_change as later where later.id > identity_change.id)",
+        step: 500,
     },
     // A job's newest run says how it is, and a run that something still points to is needed.
     Rule {

@@ -2,6 +2,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::condition::{Condition, IdentityName, Known, State};
 use crate::domain::moment::{Disposition, Moment};
 use crate::domain::run::Trigger;
 use crate::history::calls::{CallRow, Verdict};
@@ -62,6 +63,21 @@ async fn details_go_before_summaries_and_the_newest_of_a_job_stays() {
     let left: Vec<String> = sqlx::query_scalar("select id from run").fetch_all(&history.reader).await.unwrap();
     assert_eq!(left, [last.as_str()]);
     assert_eq!(counts(&history.forget(&before(1000), || true).await.unwrap()), [], "what is gone is gone");
+}
+
+#[tokio::test]
+async fn changes_of_identities_go_but_the_newest() {
+    let place = Place::new().await;
+    for (when, condition) in [(0, Condition::NeedsHuman), (10, Condition::Ok), (20, Condition::NeedsHuman)] {
+        let next = |known| Known { state: State::plain(condition), ..known };
+        let who = (IdentityName::User, "contoso.example 3");
+        place.history.note_identity(who, at(when), None, next).await.unwrap();
+    }
+    let found = place.history.forget(&before(1000), || true).await.unwrap();
+    assert_eq!(counts(&found), [("changes of identities", 2)]);
+    let left = place.history.identity_changes(0, 10).await.unwrap();
+    assert_eq!(left.iter().map(|change| (change.id, change.at)).collect::<Vec<_>>(), [(3, at(20))]);
+    assert_eq!(place.history.identities().await.unwrap().len(), 1, "how it is now stays");
 }
 
 #[tokio::test]
