@@ -56,7 +56,8 @@ fn served_at(headers: &HeaderMap, now: Timestamp) -> Timestamp {
     headers.get(DATE).and_then(|value| http_date(value.to_str().ok()?)).unwrap_or(now)
 }
 
-fn http_date(text: &str) -> Option<Timestamp> {
+/// A `Date`, as headers have it.
+pub(super) fn http_date(text: &str) -> Option<Timestamp> {
     rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
 }
 

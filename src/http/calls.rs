@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::run::words;
+use crate::http::heard::Heard;
 
 words! {
     /// Whom a call went to.
@@ -45,6 +46,7 @@ pub struct Call {
 #[derive(Clone, Debug, Default)]
 pub struct CallLog {
     calls: Arc<Mutex<Vec<Call>>>,
+    heard: Arc<Mutex<Vec<Heard>>>,
 }
 
 tokio::task_local! {
@@ -66,6 +68,22 @@ impl CallLog {
     /// Adds a call to the record of the current task, if it has one.
     pub(crate) fn record(call: Call) {
         let _ = CALLS.try_with(|log| log.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call));
+    }
+
+    /// Notes how the first answer of a host came, for the record of the current task, if it has one.
+    pub(crate) fn hear(heard: impl FnOnce() -> Heard, service: Service, host: &str) {
+        let _ = CALLS.try_with(|log| {
+            let mut known = log.heard.lock().unwrap_or_else(PoisonError::into_inner);
+            if !known.iter().any(|known| known.service == service && known.host == host) {
+                known.push(heard());
+            }
+        });
+    }
+
+    /// How the first answer of each host came.
+    #[must_use]
+    pub fn heard(&self) -> Vec<Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     #[must_use]

@@ -17,6 +17,7 @@ use crate::http::advice;
 use crate::http::call::{Answer, Body, Call, Draft, Pace};
 use crate::http::calls::{self, CallLog};
 use crate::http::error::HttpError;
+use crate::http::heard::Heard;
 use crate::http::network::{self, Network, Trouble};
 use crate::http::obstacle::Obstacle;
 use crate::http::redact;
@@ -165,6 +166,7 @@ impl Client {
         let response = request.send().await.map_err(broken)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let now = self.inner.clock.now();
+        CallLog::hear(|| Heard::of(call.service, &call.url, &response, now), call.service, &redact::host(&call.url));
         let asked_to_wait = advice::wait(status.as_u16(), &headers, now).filter(|_| !status.is_success());
         if let Some(gate) = call.pace.gate() {
             if let Some(window) = advice::rate_window(&headers, now) {

@@ -10,6 +10,7 @@ pub mod chain;
 pub mod client;
 pub mod error;
 pub mod gate;
+pub mod heard;
 pub mod network;
 pub mod obstacle;
 pub mod proxy;

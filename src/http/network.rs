@@ -52,7 +52,7 @@ impl Network {
 /// A client for the world: https only, by this network.
 pub(super) fn to_the_world(settings: &ClientSettings, network: &Network) -> Result<reqwest::Client, HttpError> {
     let trust = tls::config(&network.authorities).map_err(|source| HttpError::Trust { source: source.into() })?;
-    let builder = usual(settings).https_only(true).tls_backend_preconfigured(trust);
+    let builder = usual(settings).https_only(true).tls_info(true).tls_backend_preconfigured(trust);
     let builder = builder.dns_resolver(Resolver(network.ip));
     let builder = match &network.proxy {
         Some(proxy) => builder.proxy(proxy.for_reqwest()),
