@@ -146,7 +146,7 @@ pub(super) fn okta(okta: &OktaSettings, workshop: &Workshop<'_>, reader: &mut Re
             let scopes = okta_scopes(settings);
             let who = Who::Okta(okta.clone(), scopes.clone());
             let (org_url, client_id, key_id) = (okta.org_url.clone(), client_id.clone(), key_id.clone());
-            let service = OktaService { org_url, client_id, key_id, private_key: source, scopes };
+            let service = OktaService { org_url, client_id, key_id, private_key: source, scopes, wishes: Vec::new() };
             kept(who, secret, Authorizer::okta_service(service, http, clock))
         }
     }

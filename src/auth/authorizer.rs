@@ -65,6 +65,7 @@ struct Inner {
     cached: Arc<Mutex<Cached>>,
 }
 
+#[derive(Clone)]
 enum Identity {
     OktaToken(Source),
     OktaService(OktaService),
@@ -141,6 +142,42 @@ impl Authorizer {
     #[must_use]
     pub fn entra_user(user: EntraUser, http: Client, clock: Arc<dyn Clock>) -> Self {
         Self::new(Identity::User(Box::new(user)), http, clock)
+    }
+
+    /// The same identity with nothing in its cache: what it is asked for is asked anew, and disturbs nobody. A service app of
+    /// Okta also asks for the scopes `wishes`, and does without those that it does not get.
+    #[must_use]
+    pub fn apart(&self, wishes: &[&str]) -> Self {
+        let mut identity = self.inner.identity.clone();
+        if let Identity::OktaService(service) = &mut identity {
+            let known = |wish: &&&str| !service.scopes.iter().any(|scope| scope == **wish);
+            service.wishes = wishes.iter().filter(known).map(|wish| (*wish).to_owned()).collect();
+        }
+        Self::new(identity, self.inner.http.clone(), Arc::clone(&self.inner.clock))
+    }
+
+    /// When the refresh token was obtained with which the next token would be asked for, as far as this program knows.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError`] when the stored one cannot be read.
+    pub async fn kept_since(&self) -> Result<Option<Timestamp>, AuthError> {
+        match &self.inner.identity {
+            Identity::User(user) => user.kept_since().await,
+            Identity::OktaToken(_) | Identity::OktaService(_) | Identity::App(_) => Ok(None),
+        }
+    }
+
+    /// The last moment of the certificate with which this identity signs in, if it does so with one.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError`] when it cannot be read.
+    pub fn certificate_ends(&self) -> Result<Option<Timestamp>, AuthError> {
+        match &self.inner.identity {
+            Identity::App(app) => app.auth.certificate_ends(),
+            Identity::OktaToken(_) | Identity::OktaService(_) | Identity::User(_) => Ok(None),
+        }
     }
 
     /// What this identity is called in messages.

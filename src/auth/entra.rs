@@ -127,6 +127,14 @@ impl ClientAuth {
         }
     }
 
+    /// The last moment of the certificate, if there is one.
+    pub(super) fn certificate_ends(&self) -> Result<Option<Timestamp>, AuthError> {
+        let Self::Certificate { certificate, .. } = self else { return Ok(None) };
+        let text = certificate.read(NAME)?;
+        let unusable = |source| AuthError::Key { identity: NAME, key: certificate.key(), source };
+        Certificate::read(text.expose()).map(|certificate| Some(certificate.ends)).map_err(unusable)
+    }
+
     /// What a refusal of the client says about its secret.
     pub(super) fn explain(&self, error: AuthError) -> AuthError {
         match self.source() {

@@ -41,6 +41,8 @@ pub struct OktaService {
     pub private_key: Source,
     /// Such as `okta.users.read`.
     pub scopes: Vec<String>,
+    /// Asked for as well, and done without.
+    pub wishes: Vec<String>,
 }
 
 impl OktaService {
@@ -84,7 +86,7 @@ impl OktaService {
         let proof = prover.proof("POST", url, None, now).map_err(unusable)?;
         let fields = vec![
             ("grant_type", plain("client_credentials")),
-            ("scope", plain(&self.scopes.join(" "))),
+            ("scope", plain(&[self.scopes.as_slice(), &self.wishes].concat().join(" "))),
             ("client_assertion_type", plain(JWT_BEARER)),
             ("client_assertion", Secret::new(assertion)),
         ];

@@ -125,6 +125,14 @@ impl EntraUser {
         .await
     }
 
+    /// When the stored refresh token was obtained. `None` while there is none of this tenant and client.
+    pub(super) async fn kept_since(&self) -> Result<Option<Timestamp>, AuthError> {
+        let store = self.store()?;
+        let stored = blocking(move || store.read()).await?;
+        let ours = stored.filter(|stored| stored.tenant == self.tenant && stored.client_id == self.client_id);
+        Ok(ours.map(|stored| stored.obtained_at))
+    }
+
     /// Forgets the person. Whether somebody was signed in.
     pub(super) async fn forget(&self) -> Result<bool, AuthError> {
         let store = Store::new(self.directory.clone(), None);

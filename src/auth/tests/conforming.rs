@@ -178,6 +178,7 @@ fn service(server: &Server) -> Authorizer {
         key_id: "k".into(),
         private_key: key,
         scopes: vec!["okta.users.read".into()],
+        wishes: Vec::new(),
     };
     Authorizer::okta_service(service, client(), Arc::new(SystemClock))
 }
