@@ -15,6 +15,10 @@ const ALWAYS: &str = "id,userPrincipalName,accountEnabled,userType,onPremisesSyn
 const EVERYTHING: &str = "id,userPrincipalName,accountEnabled,userType,onPremisesSyncEnabled,displayName,mail,\
                           proxyAddresses,employeeId,onPremisesImmutableId";
 
+/// The most clauses that Graph takes in one filter.
+/// Source: <https://learn.microsoft.com/graph/filter-query-parameter>
+pub const MOST_VALUES: usize = 15;
+
 const MANAGER: (&str, &str) = ("$expand", "manager($select=id)");
 
 impl GraphClient {
@@ -62,12 +66,27 @@ impl GraphClient {
         if value.trim().is_empty() {
             return Ok(Vec::new());
         }
-        let text = paths::quoted(value.trim());
-        let filter = match property {
-            "id" => return Ok(self.get_account(value.trim()).await?.into_iter().collect()),
-            "proxyAddresses" => format!("proxyAddresses/any(p:p eq 'smtp:{text}')"),
-            other => format!("{other} eq '{text}'"),
+        if property == "id" {
+            return Ok(self.get_account(value.trim()).await?.into_iter().collect());
+        }
+        self.find_any(property, &[value]).await
+    }
+
+    /// Accounts whose `property` is one of at most [`MOST_VALUES`] values, none of them blank. Otherwise as
+    /// [`Self::find_accounts`].
+    ///
+    /// # Errors
+    ///
+    /// [`GraphError`]; that there is none is an empty list.
+    pub async fn find_any(&self, property: &str, values: &[&str]) -> Result<Vec<Account>, GraphError> {
+        let clause = |value: &&str| {
+            let text = paths::quoted(value.trim());
+            match property {
+                "proxyAddresses" => format!("proxyAddresses/any(p:p eq 'smtp:{text}')"),
+                other => format!("{other} eq '{text}'"),
+            }
         };
+        let filter = values.iter().map(clause).collect::<Vec<_>>().join(" or ");
         let first = self.at(&["users"], &[("$filter", &filter), ("$select", EVERYTHING), MANAGER]);
         self.all::<RawAccount>(Identity::App, "/users?$filter", first).await
     }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::auth::{AuthError, Class, SendError};
+use crate::graph::permissions::needed;
 use crate::http::chain::{Chain, Doubt};
 use crate::http::{Answer, HttpError, Method, redact};
 
@@ -207,7 +208,7 @@ impl Refusal {
             );
         }
         if self.is("Authorization_RequestDenied") || self.is("ErrorAccessDenied") {
-            return permission(&self.method, &self.path);
+            return needed(&self.method, &self.path).map(|needed| needed.grant);
         }
         if self.is("Authentication_RequestFromNonPremiumTenantOrB2CTenant") {
             return Some("the tenant has no license for this feature");
@@ -228,26 +229,6 @@ impl Refusal {
             _ => None,
         }
     }
-}
-
-/// The least permission for a call that this program makes, as an operator has to name it.
-/// Source: <https://learn.microsoft.com/graph/permissions-reference>
-fn permission(method: &Method, path: &str) -> Option<&'static str> {
-    let path = path.to_ascii_lowercase();
-    let hint = if path.contains("/subscribedskus") {
-        "grant LicenseAssignment.Read.All (application; delegated when the user asks) and give admin consent"
-    } else if path.contains("/directory/subscriptions") {
-        "grant Organization.Read.All (application; delegated when the user asks) and give admin consent"
-    } else if path.ends_with("/me") || path.contains("/me/") {
-        "ask for the delegated permission User.Read at sign-in"
-    } else if path.contains("/users") && *method == Method::GET {
-        "grant the application permission User.Read.All and give admin consent"
-    } else if path.contains("/users") {
-        "grant the application permission User.ReadWrite.All and give admin consent"
-    } else {
-        return None;
-    };
-    Some(hint)
 }
 
 /// The deepest code and the deepest request id of an inner error, in either spelling. Numbers as codes say nothing.

@@ -183,7 +183,8 @@ impl Record for RawSubscription {
     }
 }
 
-fn moment(text: Option<&str>, field: &str) -> Result<Option<Timestamp>, String> {
+/// A moment that may be absent or empty.
+pub(super) fn moment(text: Option<&str>, field: &str) -> Result<Option<Timestamp>, String> {
     let parse = |text: &str| text.parse().map_err(|_| format!("its `{field}` is no moment (`{text}`)"));
     text.filter(|text| !text.is_empty()).map(parse).transpose()
 }

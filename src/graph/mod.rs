@@ -8,9 +8,11 @@ pub mod licenses;
 pub mod managers;
 mod paging;
 mod paths;
+pub mod permissions;
 #[cfg(test)]
 mod tests;
 pub mod raw;
+pub mod tenant;
 pub mod wire;
 
 pub use client::{GraphClient, Identity, WriteLeave};
@@ -19,4 +21,5 @@ pub use licenses::{ServicePlan, Sku, Subscription};
 pub use managers::{ManagerState, ManagerTarget, ManagerWrite, WriteAnswer, WriteResult};
 pub use paging::{Page, Pages};
 pub use raw::RawAnswer;
+pub use tenant::{Domain, Organization, Synchronization};
 pub use wire::Account;

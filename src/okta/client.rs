@@ -14,7 +14,7 @@ use crate::http::header::{CONTENT_TYPE, HeaderValue};
 use crate::http::{Answer, Call, Client, Draft, HttpError, StatusCode};
 use crate::okta::error::OktaError;
 use crate::okta::paging::{self, next_link};
-use crate::okta::wire::{AppUser, RawAppUser, RawUser, Record, User};
+use crate::okta::wire::{App, AppUser, RawApp, RawAppUser, RawUser, Record, User};
 
 /// Leaves out what nobody here reads. Only all three together make the answer cheaper for Okta.
 /// Source: <https://developer.okta.com/docs/api/openapi/okta-management/management/tag/User/#tag/User/operation/listUsers>
@@ -90,6 +90,17 @@ impl OktaClient {
     pub fn list_app_users(&self, app: &str) -> Pages<AppUser> {
         let first = self.at(&["apps", app, "users"], &[("limit", "500")]);
         self.pages::<RawAppUser>("/api/v1/apps/{id}/users", first)
+    }
+
+    /// The organization's instances of an app of the catalogue, such as `office365`.
+    ///
+    /// `GET /api/v1/apps?filter=name eq "…"`, 200 a page. Needs `okta.apps.read`. Without an admin role the list is empty,
+    /// and there is no error.
+    /// Source: <https://developer.okta.com/docs/api/openapi/okta-management/management/tag/Application/#tag/Application/operation/listApplications>
+    #[must_use]
+    pub fn list_apps(&self, name: &str) -> Pages<App> {
+        let filter = format!("name eq \"{name}\"");
+        self.pages::<RawApp>("/api/v1/apps", self.at(&["apps"], &[("limit", "200"), ("filter", &filter)]))
     }
 
     /// The people who answer an expression such as `profile.managerId eq "x"`, the deprovisioned among them.

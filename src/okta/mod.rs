@@ -1,4 +1,4 @@
-//! Okta as a typed client: people, groups' and apps' members. Reads only.
+//! Okta as a typed client: people, apps, groups' and apps' members. Reads only.
 
 pub mod client;
 pub mod error;
@@ -9,4 +9,4 @@ pub mod wire;
 
 pub use client::{OktaClient, Page, Pages};
 pub use error::{OktaError, Refusal};
-pub use wire::{AppUser, User};
+pub use wire::{App, AppUser, User};

@@ -50,6 +50,22 @@ pub struct AppUser {
     pub status: String,
 }
 
+/// An app of the organization.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct App {
+    pub id: String,
+    /// What administrators call it.
+    pub label: String,
+    /// `ACTIVE`, or not in use.
+    pub active: bool,
+    /// Such as `WS_FEDERATION` or `AUTO_LOGIN`.
+    pub sign_on_mode: String,
+    /// Such as `PUSH_PROFILE_UPDATES`.
+    pub features: Vec<String>,
+    /// Of Microsoft 365: the domain that it signs in to.
+    pub domain: Option<String>,
+}
+
 /// Something that Okta lists, as it came; becomes `T` at the door.
 pub(super) trait Record: for<'de> Deserialize<'de> + Send {
     type Domain: Send + 'static;
@@ -110,6 +126,42 @@ impl Record for RawAppUser {
             external_id: self.external_id,
             user_name: self.credentials.and_then(|credentials| credentials.user_name),
             status: self.status.ok_or("status")?,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RawApp {
+    id: Option<String>,
+    label: Option<String>,
+    status: Option<String>,
+    sign_on_mode: Option<String>,
+    features: Option<Vec<String>>,
+    settings: Option<RawSettings>,
+}
+
+#[derive(Deserialize)]
+struct RawSettings {
+    app: Option<Map<String, Value>>,
+}
+
+impl Record for RawApp {
+    type Domain = App;
+
+    fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    fn admit(self) -> Result<App, &'static str> {
+        let own = self.settings.and_then(|settings| settings.app).unwrap_or_default();
+        Ok(App {
+            id: self.id.filter(|id| !id.is_empty()).ok_or("id")?,
+            label: self.label.unwrap_or_default(),
+            active: self.status.ok_or("status")? == "ACTIVE",
+            sign_on_mode: self.sign_on_mode.unwrap_or_default(),
+            features: self.features.unwrap_or_default(),
+            domain: own.get("domain").and_then(Value::as_str).map(str::to_owned),
         })
     }
 }
