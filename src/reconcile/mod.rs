@@ -23,6 +23,7 @@ mod planner;
 pub mod policy;
 mod resolve;
 pub mod settle;
+pub mod shares;
 #[cfg(test)]
 mod promises;
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::reconcile::plan::Lookup;
 use crate::reconcile::policy::RefersTo;
 
 /// How many references one search asks for. More would make an expression that Okta may refuse as too long.
-const PER_SEARCH: usize = 20;
+pub const PER_SEARCH: usize = 20;
 
 /// The people found for `lookups`, with the columns of `people`, sealed.
 pub(super) async fn look_up(
@@ -47,8 +47,9 @@ pub(super) async fn search(job: &Managers, expression: &str, found: &mut People)
     Ok(())
 }
 
-/// One Okta search for all of these references.
-pub(super) fn expression(lookups: &[Lookup]) -> String {
+/// One Okta search for all of these references, none of which is straight into Entra.
+#[must_use]
+pub fn expression(lookups: &[Lookup]) -> String {
     lookups.iter().map(term).collect::<Vec<_>>().join(" or ")
 }
 

@@ -99,7 +99,7 @@ async fn people(job: &Managers, columns: &[String], meter: &Meter<'_>) -> Result
 }
 
 /// Adds what the columns ask for of one user.
-pub(super) fn push_person(people: &mut People, user: &User) {
+pub fn push_person(people: &mut People, user: &User) {
     let values: Vec<_> = people.columns().iter().map(|name| user.attribute(name).unwrap_or_default()).collect();
     let values: Vec<&str> = values.iter().map(AsRef::as_ref).collect();
     people.push(&NewPerson { id: &user.id, status: user.status, values: &values });
