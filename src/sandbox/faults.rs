@@ -56,6 +56,8 @@ pub enum Fault {
     ForeignNextLink,
     /// 200 with an empty list.
     EmptyList,
+    /// The answer's `Date` is so many seconds ahead of the time of day, or behind it.
+    OtherClock { seconds: i64 },
     /// The write is answered as done and not stored.
     SilentWrite,
     /// The write is stored, but reads show the old manager for this long.
@@ -191,6 +193,7 @@ impl Fault {
             Self::LoopNextLink => "loop_next_link",
             Self::ForeignNextLink => "foreign_next_link",
             Self::EmptyList => "empty_list",
+            Self::OtherClock { .. } => "other_clock",
             Self::SilentWrite => "silent_write",
             Self::StaleReads { .. } => "stale_reads",
             Self::Refuse { .. } => "refuse",

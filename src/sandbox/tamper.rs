@@ -4,13 +4,14 @@ use std::io;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
-use axum::http::header::{CONTENT_LENGTH, HeaderValue, LINK};
+use axum::http::header::{CONTENT_LENGTH, DATE, HeaderValue, LINK};
 use axum::response::Response;
 use futures_util::{StreamExt as _, stream};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::sandbox::faults::Fault;
-use crate::sandbox::server::{Asked, Service, Site};
+use crate::sandbox::server::{Asked, Service, Site, now};
 
 /// The host to which [`Fault::ForeignNextLink`] leads. Nobody must ever ask it for anything.
 pub(crate) const FOREIGN: &str = "https://attacker.example";
@@ -26,6 +27,7 @@ pub(crate) async fn spoil(response: Response, fault: &Fault, asked: &Asked, site
         Fault::LoopNextLink => point_next(response, asked, base(site, asked)).await,
         Fault::ForeignNextLink => point_next(response, asked, FOREIGN).await,
         Fault::EmptyList => empty(response, asked).await,
+        Fault::OtherClock { seconds } => dated(response, *seconds),
         _ => response,
     }
 }
@@ -94,6 +96,15 @@ async fn empty(response: Response, asked: &Asked) -> Response {
         fields.insert("value".to_owned(), json!([]));
     }
     Response::from_parts(head, Body::from(page.to_string()))
+}
+
+/// The same answer from a machine whose clock goes wrong.
+fn dated(mut response: Response, seconds: i64) -> Response {
+    let theirs = now().saturating_add(SignedDuration::from_secs(seconds)).unwrap_or_default();
+    if let Ok(date) = HeaderValue::from_str(&theirs.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()) {
+        response.headers_mut().insert(DATE, date);
+    }
+    response
 }
 
 fn drop_next(headers: &mut axum::http::HeaderMap) {

@@ -83,7 +83,7 @@ async fn an_app_as_the_scope_says_who_is_written_and_under_which_name() {
         };
         let mut users = vec![user("ana", Some("anna.elsewhere@x.example")), user("bo", None)];
         users.sort_by_key(|user| user.user);
-        state.okta.apps.push(App { id: id.clone(), name: "office365".into(), label: "Microsoft".into(), users });
+        state.okta.apps.push(App { users, ..App::office365(&id, "corp.example") });
     }
     let rule = "correlate = [ { okta = \"app_username\", entra = \"userPrincipalName\" }, { okta = \"login\", entra = \"userPrincipalName\" } ]";
     org.configure(&format!("[jobs.managers]\nscope = {{ app = \"{id}\" }}\n{rule}"));

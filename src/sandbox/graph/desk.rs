@@ -47,7 +47,8 @@ fn attempt(site: &Site, throttle: &Throttle, call: &Call, authorization: Option<
     if route.is_about_me() && desk.person().is_none() {
         return Err(Refusal::front("/me request is only valid with delegated authentication flow."));
     }
-    if !claims.grants(&route.permissions()) {
+    let for_people_alone = matches!(route, Route::Synchronization(_)) && desk.person().is_none();
+    if for_people_alone || !claims.grants(&route.permissions()) {
         return Err(Refusal::denied());
     }
     let answer = desk.serve(&route);
@@ -80,6 +81,8 @@ impl Desk<'_> {
             Route::Skus(id) => self.skus(id.as_deref()),
             Route::Subscriptions(id) => self.subscriptions(id.as_deref()),
             Route::Organization(id) => self.organization(id.as_deref()),
+            Route::Domains(id) => self.domains(id.as_deref()),
+            Route::Synchronization(id) => self.synchronization(id.as_deref()),
             Route::Batch => Err(Refusal::front("A batch inside a batch is not supported.")),
         }
     }

@@ -1,4 +1,4 @@
-//! `/subscribedSkus`, `/directory/subscriptions` and `/organization`.
+//! `/subscribedSkus` and `/directory/subscriptions`.
 //!
 //! Sources: <https://learn.microsoft.com/graph/api/subscribedsku-list>,
 //! <https://learn.microsoft.com/graph/api/directory-list-subscriptions>
@@ -28,13 +28,8 @@ impl Desk<'_> {
         self.one_or_all("directory/subscriptions", subscriptions, id)
     }
 
-    /// The tenant.
-    pub(super) fn organization(&self, id: Option<&str>) -> Result<Answer, Refusal> {
-        let world = self.site.world.read();
-        self.one_or_all("organization", vec![organization_body(&world.entra)], id)
-    }
-
-    fn one_or_all(&self, set: &str, bodies: Vec<Value>, id: Option<&str>) -> Result<Answer, Refusal> {
+    /// A small collection, or the member with this id.
+    pub(super) fn one_or_all(&self, set: &str, bodies: Vec<Value>, id: Option<&str>) -> Result<Answer, Refusal> {
         let context = format!("{}/v1.0/$metadata#{set}", self.site.graph_url);
         let Some(id) = id else {
             return Ok(Answer::json(json!({"@odata.context": context, "value": bodies})));
@@ -47,7 +42,7 @@ impl Desk<'_> {
     }
 
     /// Refuses query options that these small collections do not know.
-    fn refuse_options(&self, unknown: &[&str]) -> Result<(), Refusal> {
+    pub(super) fn refuse_options(&self, unknown: &[&str]) -> Result<(), Refusal> {
         let names = self.call.query.split('&').filter_map(|pair| pair.split('=').next());
         let names = names.map(|name| name.replace("%24", "$").to_ascii_lowercase());
         match names.into_iter().find(|name| unknown.contains(&name.as_str())) {
@@ -101,19 +96,6 @@ fn subscription_body(subscription: &Subscription) -> Value {
     })
 }
 
-fn organization_body(entra: &Entra) -> Value {
-    json!({
-        "id": entra.tenant.to_string(),
-        "displayName": entra.domain.split('.').next(),
-        "tenantType": "AAD",
-        "onPremisesSyncEnabled": null,
-        "verifiedDomains": [{
-            "name": entra.domain, "type": "Managed", "capabilities": "Email, OfficeCommunicationsOnline",
-            "isDefault": true, "isInitial": true,
-        }],
-    })
-}
-
-fn stamp(at: Timestamp) -> String {
+pub(super) fn stamp(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

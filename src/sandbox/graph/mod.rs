@@ -15,6 +15,7 @@ mod manager;
 mod query;
 mod refusal;
 mod route;
+mod tenant;
 mod throttle;
 mod users;
 

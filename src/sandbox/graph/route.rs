@@ -16,6 +16,9 @@ pub(super) enum Route {
     Skus(Option<String>),
     Subscriptions(Option<String>),
     Organization(Option<String>),
+    Domains(Option<String>),
+    /// Served to people alone, whatever an application was granted.
+    Synchronization(Option<String>),
     Batch,
 }
 
@@ -58,6 +61,10 @@ impl Route {
             ["directory", "subscriptions", _] => Self::Subscriptions(Some(segments[2].clone())),
             ["organization"] => Self::Organization(None),
             ["organization", _] => Self::Organization(Some(segments[1].clone())),
+            ["domains"] => Self::Domains(None),
+            ["domains", _] => Self::Domains(Some(segments[1].clone())),
+            ["directory", "onpremisessynchronization"] => Self::Synchronization(None),
+            ["directory", "onpremisessynchronization", _] => Self::Synchronization(Some(segments[2].clone())),
             ["$batch"] => Self::Batch,
             _ => return Err(Refusal::unknown_segment(unknown(&segments))),
         })
@@ -111,6 +118,17 @@ impl Route {
                     "User.Read",
                 ];
             }
+            Self::Domains(_) => {
+                return vec![
+                    "Domain.Read.All",
+                    "Domain.ReadWrite.All",
+                    "Directory.Read.All",
+                    "Directory.ReadWrite.All",
+                ];
+            }
+            Self::Synchronization(_) => {
+                return vec!["OnPremDirectorySynchronization.Read.All", "OnPremDirectorySynchronization.ReadWrite.All"];
+            }
         };
         any.extend(READ_USERS);
         any
@@ -132,7 +150,7 @@ fn spread(segment: &str) -> Vec<String> {
 
 /// The first segment that leads nowhere.
 fn unknown(segments: &[String]) -> &str {
-    let roots = ["users", "me", "subscribedskus", "directory", "organization", "$batch"];
+    let roots = ["users", "me", "subscribedskus", "directory", "organization", "domains", "$batch"];
     let first = segments.first().map(String::as_str).unwrap_or_default();
     if !roots.contains(&first.to_ascii_lowercase().as_str()) {
         return first;
@@ -159,6 +177,8 @@ mod tests {
             ("/v1.0/users('$x@y')/manager/$ref", Route::ManagerRef(named("$x@y"))),
             ("/v1.0/subscribedSkus", Route::Skus(None)),
             ("/v1.0/directory/subscriptions", Route::Subscriptions(None)),
+            ("/v1.0/domains/Contoso.example", Route::Domains(Some("Contoso.example".into()))),
+            ("/v1.0/directory/onPremisesSynchronization", Route::Synchronization(None)),
             ("/v1.0/$batch", Route::Batch),
         ] {
             assert_eq!(Route::read(path).unwrap(), expected, "{path}");

@@ -308,6 +308,30 @@ async fn licenses_and_their_dates_are_shown() {
     assert_eq!(lab.get("/v1.0/organization").await.0, 200);
 }
 
+#[tokio::test]
+async fn domains_need_their_permission_and_the_synchronization_a_person_too() {
+    let lab = Lab::start().await;
+    assert_eq!(lab.get("/v1.0/domains").await.0, 403);
+    assert_eq!(lab.get_as_person("/v1.0/directory/onPremisesSynchronization").await.0, 403);
+    let sandbox = Sandbox::start(Options::empty()).await.unwrap();
+    {
+        let mut state = sandbox.world().write();
+        state.entra.on_premises.bypass_overrides = true;
+        for app in &mut state.entra.apps {
+            for granted in [&mut app.roles, &mut app.scopes] {
+                granted.extend(["Domain.Read.All", "OnPremDirectorySynchronization.Read.All"].map(str::to_owned));
+            }
+        }
+    }
+    let lab = Lab::of(sandbox).await;
+    let (status, domains) = lab.get("/v1.0/domains").await;
+    assert_eq!((status, domains["value"][0]["authenticationType"].as_str()), (200, Some("Federated")));
+    assert_eq!(lab.get("/v1.0/domains/CORP.example").await.1["isDefault"], true);
+    assert_eq!(lab.get("/v1.0/directory/onPremisesSynchronization").await.0, 403, "an application, whatever it has");
+    let (status, body) = lab.get_as_person("/v1.0/directory/onPremisesSynchronization").await;
+    assert_eq!((status, &body["value"][0]["features"]["bypassDirSyncOverridesEnabled"]), (200, &json!(true)));
+}
+
 fn put_item(id: &str, account: &str, reference: &str) -> Value {
     json!({
         "id": id, "method": "PUT", "url": format!("/users/{account}/manager/$ref"), "body": {"@odata.id": reference},

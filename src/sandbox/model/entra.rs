@@ -15,6 +15,9 @@ pub struct Entra {
     pub tenant: Uuid,
     /// The initial domain, `….onmicrosoft.com`; also accepted for the tenant.
     pub domain: String,
+    /// The verified domains beside the initial one.
+    pub domains: Vec<Domain>,
+    pub on_premises: OnPremises,
     pub skus: Vec<Sku>,
     pub subscriptions: Vec<Subscription>,
     pub apps: Vec<AppRegistration>,
@@ -32,6 +35,25 @@ pub struct Entra {
     incidents: Vec<Incident>,
     changed: BTreeMap<Uuid, Option<Uuid>>,
     stale: HashMap<Uuid, Stale>,
+}
+
+/// A verified domain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Domain {
+    pub name: String,
+    /// Another service signs its people in.
+    pub federated: bool,
+    pub default: bool,
+}
+
+/// The synchronization with a directory on premises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OnPremises {
+    /// `true` while it runs, `false` when it was stopped, `None` when there never was one.
+    pub enabled: Option<bool>,
+    pub last_sync: Option<Timestamp>,
+    /// `bypassDirSyncOverridesEnabled`.
+    pub bypass_overrides: bool,
 }
 
 /// A user object. Absent values are `None` and leave Graph as `null`.

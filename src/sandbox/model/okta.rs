@@ -122,8 +122,31 @@ pub struct App {
     /// `office365` for Microsoft 365.
     pub name: String,
     pub label: String,
+    /// Switched off by an administrator.
+    pub inactive: bool,
+    /// Such as `WS_FEDERATION`, or `AUTO_LOGIN` when Okta only types the password in.
+    pub sign_on_mode: String,
+    /// Such as `PUSH_PROFILE_UPDATES`.
+    pub features: Vec<String>,
+    /// Of Microsoft 365: the domain that people sign in to.
+    pub domain: String,
     /// Who is assigned, ascending by row.
     pub users: Vec<AppUser>,
+}
+
+impl App {
+    /// Microsoft 365 with federation and without provisioning, assigned to nobody.
+    #[must_use]
+    pub fn office365(id: &str, domain: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            name: "office365".to_owned(),
+            label: "Microsoft Office 365".to_owned(),
+            sign_on_mode: "WS_FEDERATION".to_owned(),
+            domain: domain.to_owned(),
+            ..Self::default()
+        }
+    }
 }
 
 /// An assignment of a user to an application.

@@ -37,7 +37,7 @@ fn apps(site: &Site, query: &Query, role: &Role) -> Answer<Response> {
         let filtered = wanted.is_none_or(|(name, value)| match name {
             "name" => app.name == value,
             "id" => app.id == value,
-            _ => value == "ACTIVE",
+            _ => value == if app.inactive { "INACTIVE" } else { "ACTIVE" },
         });
         *role == Role::Everything && filtered && (app.name.starts_with(&q) || app.label.to_lowercase().starts_with(&q))
     });

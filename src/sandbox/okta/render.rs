@@ -85,10 +85,11 @@ pub(super) fn group(group: &Group, base: &str) -> Value {
 pub(super) fn app(app: &App, base: &str) -> Value {
     let href = format!("{base}/api/v1/apps/{}", app.id);
     json!({
-        "id": app.id, "name": app.name, "label": app.label, "status": "ACTIVE",
+        "id": app.id, "name": app.name, "label": app.label,
+        "status": if app.inactive { "INACTIVE" } else { "ACTIVE" },
         "created": "2024-01-01T00:00:00.000Z", "lastUpdated": "2024-01-01T00:00:00.000Z",
-        "features": ["PUSH_NEW_USERS"], "signOnMode": "WS_FEDERATION",
-        "settings": {"app": {"domain": "corp.example", "msftTenant": "corp"}},
+        "features": app.features, "signOnMode": app.sign_on_mode,
+        "settings": {"app": {"domain": app.domain, "msftTenant": "corp"}},
         "_links": {"users": {"href": format!("{href}/users")}, "self": {"href": href}},
     })
 }

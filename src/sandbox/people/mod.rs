@@ -284,12 +284,7 @@ fn settle(made: &mut Made, pairs: Vec<Pair>, strangers: Vec<Account>, outside: &
         made.scope = Some(group.id.clone());
     }
     let users = group.members.iter().map(|row| AppUser { user: *row, ..AppUser::default() }).collect();
-    made.state.okta.apps.push(App {
-        id: dice.okta_id("0oa"),
-        name: "office365".to_owned(),
-        label: "Microsoft Office 365".to_owned(),
-        users,
-    });
+    made.state.okta.apps.push(App { users, ..App::office365(&dice.okta_id("0oa"), DOMAIN) });
     made.state.okta.groups.push(group);
 }
 

@@ -5,7 +5,7 @@ use uuid::{Uuid, uuid};
 
 use crate::sandbox::jwt::{PublicKey, pem_body};
 use crate::sandbox::model::State;
-use crate::sandbox::model::entra::{Account, AppRegistration, Certificate, Federated, Sku, Subscription};
+use crate::sandbox::model::entra::{Account, AppRegistration, Certificate, Domain, Federated, Sku, Subscription};
 use crate::sandbox::model::okta::{Role, ServiceApp};
 
 /// The API token of the Okta org.
@@ -43,6 +43,7 @@ pub(crate) fn furnish(state: &mut State) {
     let entra = &mut state.entra;
     entra.tenant = TENANT;
     DOMAIN.clone_into(&mut entra.domain);
+    entra.domains.push(Domain { name: super::DOMAIN.to_owned(), federated: true, default: true });
     entra.me = ADMIN;
     entra.add(Account {
         id: ADMIN,
