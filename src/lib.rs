@@ -8,6 +8,7 @@ pub mod cli;
 pub mod control;
 pub mod daemon;
 pub mod app;
+pub mod doctor;
 pub mod jobs;
 pub mod okta;
 pub mod graph;

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::settings::{JobSettings, ManagersSettings, ScopeSettings, Settings, Work as WorkSettings};
 use crate::graph::GraphClient;
 use crate::history::History;
+use crate::http::Client;
 use crate::jobs::keepalive::Keepalive;
 use crate::jobs::licenses::Licenses;
 use crate::jobs::managers::{Managers, ScopeRule};
@@ -32,6 +33,15 @@ pub(super) struct Clients {
     graph: GraphClient,
     graph_url: Url,
     secrets: Secrets,
+}
+
+/// What clients for another purpose are made of: the same credentials, connections and pace.
+pub(super) struct Parts {
+    pub(super) http: Client,
+    pub(super) okta: Option<(Arc<Authorizer>, OktaClient)>,
+    pub(super) app: Option<Arc<Authorizer>>,
+    pub(super) user: Option<Arc<Authorizer>>,
+    pub(super) graph: GraphClient,
 }
 
 /// One organization.
@@ -124,6 +134,16 @@ impl Clients {
         [okta, self.app.as_ref(), self.user.as_ref()].into_iter().flatten().map(Identity::authorizer)
     }
 
+    pub(super) fn parts(&self) -> Parts {
+        Parts {
+            http: self.way.http.clone(),
+            okta: self.okta.as_ref().map(|okta| (okta.identity.authorizer(), okta.client.clone())),
+            app: self.app.as_ref().map(Identity::authorizer),
+            user: self.user.as_ref().map(Identity::authorizer),
+            graph: self.graph.clone(),
+        }
+    }
+
     pub(super) fn job(&self, settings: &JobSettings) -> Result<Job, AppError> {
         let graph = self.graph.clone();
         let work = match &settings.work {
@@ -163,15 +183,19 @@ fn managers_job(settings: &ManagersSettings, okta: OktaClient, graph: GraphClien
         mode: settings.mode,
         policy: settings.policy.clone(),
         brake: settings.brake,
-        scope: match &settings.scope {
-            ScopeSettings::Everyone => ScopeRule::Everyone,
-            ScopeSettings::Search(expression) => ScopeRule::Search(expression.clone()),
-            ScopeSettings::Group(id) => ScopeRule::Group(id.clone()),
-            ScopeSettings::App(id) => ScopeRule::App(id.clone()),
-        },
+        scope: scope_rule(&settings.scope),
         source_floor: settings.source_floor,
         canaries: settings.canaries.clone(),
         confirm_after: settings.confirm_after,
         check_after: settings.check_after,
+    }
+}
+
+pub(super) fn scope_rule(settings: &ScopeSettings) -> ScopeRule {
+    match settings {
+        ScopeSettings::Everyone => ScopeRule::Everyone,
+        ScopeSettings::Search(expression) => ScopeRule::Search(expression.clone()),
+        ScopeSettings::Group(id) => ScopeRule::Group(id.clone()),
+        ScopeSettings::App(id) => ScopeRule::App(id.clone()),
     }
 }

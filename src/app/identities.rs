@@ -153,7 +153,7 @@ pub(super) fn okta(okta: &OktaSettings, workshop: &Workshop<'_>, reader: &mut Re
 }
 
 /// What the jobs read: people, and whatever their scopes are made of.
-fn okta_scopes(settings: &Settings) -> Vec<String> {
+pub(super) fn okta_scopes(settings: &Settings) -> Vec<String> {
     let mut scopes = vec!["okta.users.read".to_owned()];
     for job in settings.jobs.values() {
         let Work::Managers(managers) = &job.work else { continue };

@@ -3,6 +3,7 @@
 mod clients;
 mod differences;
 pub mod entries;
+pub mod examination;
 pub mod identities;
 pub mod live;
 mod network;

@@ -129,10 +129,13 @@ impl ClientAuth {
 
     /// The last moment of the certificate, if there is one.
     pub(super) fn certificate_ends(&self) -> Result<Option<Timestamp>, AuthError> {
-        let Self::Certificate { certificate, .. } = self else { return Ok(None) };
-        let text = certificate.read(NAME)?;
+        let Self::Certificate { certificate, private_key, password, .. } = self else { return Ok(None) };
+        let read = |source: &Option<Source>| source.as_ref().map(|source| source.read(NAME)).transpose();
+        let (text, private_key, password) = (certificate.read(NAME)?, read(private_key)?, read(password)?);
+        // One that has ended is told with its day, too.
+        let pair = pair(&text, private_key.as_ref(), password.as_ref(), Timestamp::UNIX_EPOCH);
         let unusable = |source| AuthError::Key { identity: NAME, key: certificate.key(), source };
-        Certificate::read(text.expose()).map(|certificate| Some(certificate.ends)).map_err(unusable)
+        pair.map(|(certificate, _)| Some(certificate.ends)).map_err(unusable)
     }
 
     /// What a refusal of the client says about its secret.

@@ -95,6 +95,11 @@ pub enum Command {
     /// Find every mistake in the configuration and show when each job runs next
     #[command(after_help = "Example:\n  graphkeeper check --config graphkeeper.toml")]
     Check,
+    /// Ask each service how things stand: sign-in, permissions, clocks, how far the manager rules lead; changes nothing
+    #[command(
+        after_help = "Examples:\n  graphkeeper doctor\n  graphkeeper doctor --json | jq '.findings[] | select(.severity != \"ok\")'"
+    )]
+    Doctor,
     /// Sign a person in, for the jobs that call as somebody
     #[command(after_help = "Examples:\n  graphkeeper login\n  graphkeeper login --browser")]
     Login(Login),

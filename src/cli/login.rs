@@ -144,7 +144,8 @@ fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
 }
 
-async fn stopped(signals: &mut Receiver<Signal>) {
+/// Waits until the command is told to stop.
+pub(super) async fn stopped(signals: &mut Receiver<Signal>) {
     while !matches!(signals.recv().await, Some(Signal::Stop) | None) {}
 }
 

@@ -9,6 +9,7 @@ mod daemon;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod desk;
+mod doctor;
 pub mod exit;
 mod explain;
 mod failure;
@@ -108,6 +109,7 @@ fn dispatch(arguments: &Arguments) -> Result<u8, Failure> {
         Command::Sandbox(args) => wait(sandbox::run(global, args)),
         Command::Daemon => wait(daemon::run(global)),
         Command::Check => Ok(check::run(global, &config::environment(), SystemClock.now())?),
+        Command::Doctor => wait(doctor::run(global)),
         Command::Login(args) => wait(login::login(global, args)),
         Command::Logout => wait(login::logout(global)),
         Command::Run(args) => wait(work::run(global, args)),

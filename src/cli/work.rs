@@ -181,7 +181,7 @@ fn left(run: Option<&RunId>) -> Failure {
 }
 
 /// Draws the progress on a terminal's standard error until the run is over.
-async fn show(mut steps: watch::Receiver<Step>) {
+pub(super) async fn show(mut steps: watch::Receiver<Step>) {
     if !render::may_redraw() {
         return;
     }

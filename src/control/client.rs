@@ -19,15 +19,18 @@ use tokio::task::AbortHandle;
 use crate::control::peer;
 use crate::control::refusal::{Refusal, Told};
 use crate::control::wire::{
-    self, About, AcceptRequest, Accepted, CLAIM_HEADER, CameBack, JobRequest, Line, LoggedOut, LoginLine, LoginRequest,
-    PROTOCOL, PROTOCOL_HEADER, Paused, ReleaseRequest, Released, RunRequest, VERSION, VERSION_HEADER, path,
+    self, About, AcceptRequest, Accepted, CLAIM_HEADER, CameBack, DoctorRequest, JobRequest, Line, LoggedOut, LoginLine,
+    LoginRequest, PROTOCOL, PROTOCOL_HEADER, Paused, ReleaseRequest, Released, RunRequest, VERSION, VERSION_HEADER, path,
 };
+use crate::doctor;
 use crate::domain::run::RunId;
 use crate::jobs::progress::Step;
 use crate::jobs::report::Report;
 
 /// For the head of an answer: the service has other things to do, and a few hundred others to listen to.
 const TO_ANSWER: Duration = Duration::from_secs(30);
+/// For an examination, which waits for others.
+const TO_EXAMINE: Duration = Duration::from_mins(15);
 /// What an answer other than a run may take, in bytes.
 const ANSWER: usize = 64 * 1024 * 1024;
 
@@ -102,7 +105,7 @@ impl Client {
     /// another state directory than `state`.
     pub async fn reach(path: &Path, state: &Path) -> Result<Option<Self>, ClientError> {
         let Some(stream) = connect(path).await? else { return Ok(None) };
-        let answer = ask(path, stream, (Method::GET, path::ABOUT, None), Body::empty()).await?;
+        let answer = ask(path, stream, TO_ANSWER, (Method::GET, path::ABOUT, None), Body::empty()).await?;
         let about: About = answer.whole().await?;
         if !is_same(&about.state_directory, state) {
             let (path, theirs, ours) = (path.to_owned(), about.state_directory, state.to_owned());
@@ -158,10 +161,25 @@ impl Client {
         self.post(path::RESUME, request).await?.whole().await
     }
 
+    /// Has the service examine itself and those it talks to.
+    pub async fn examine(&self) -> Result<doctor::Report, ClientError> {
+        self.post_within(TO_EXAMINE, path::DOCTOR, &DoctorRequest {}).await?.whole().await
+    }
+
     async fn post(&self, address: &str, request: &impl Serialize) -> Result<Answer, ClientError> {
+        self.post_within(TO_ANSWER, address, request).await
+    }
+
+    async fn post_within(
+        &self,
+        patience: Duration,
+        address: &str,
+        request: &impl Serialize,
+    ) -> Result<Answer, ClientError> {
         let body = serde_json::to_vec(request).map_err(|error| self.unusable(io::Error::other(error)))?;
         let stream = connect(&self.path).await?.ok_or(ClientError::Lost { run: None })?;
-        ask(&self.path, stream, (Method::POST, address, self.claim.as_deref()), Body::from(body)).await
+        let head = (Method::POST, address, self.claim.as_deref());
+        ask(&self.path, stream, patience, head, Body::from(body)).await
     }
 
     fn unusable(&self, source: io::Error) -> ClientError {
@@ -300,6 +318,7 @@ impl Answer {
 async fn ask(
     path: &Path,
     stream: UnixStream,
+    patience: Duration,
     (method, address, claim): (Method, &str, Option<&str>),
     body: Body,
 ) -> Result<Answer, ClientError> {
@@ -323,7 +342,7 @@ async fn ask(
         let response = sender.send_request(request).await;
         Some((response, connection))
     };
-    let answered = tokio::time::timeout(TO_ANSWER, talk).await;
+    let answered = tokio::time::timeout(patience, talk).await;
     let (response, connection) =
         answered.map_err(|_| ClientError::Silent { path: path.to_owned() })?.ok_or_else(strange)?;
     let response =

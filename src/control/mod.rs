@@ -12,6 +12,7 @@
 //! | `POST /v1/login` | a line of JSON with what to show the person, and one for the end: [`wire::LoginLine`] |
 //! | `POST /v1/login/back` | 204; what a browser brought reached the sign-in that waits for it |
 //! | `POST /v1/logout` | whether anybody was signed in: [`wire::LoggedOut`] |
+//! | `POST /v1/doctor` | how things stand: [`crate::doctor::Report`], once everything is asked |
 //! | `GET /v1/about` | the service: [`wire::About`] |
 
 mod asked;

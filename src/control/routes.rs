@@ -21,11 +21,14 @@ use crate::control::refusal::Refusal;
 use crate::control::stream;
 use crate::control::turns::Turns;
 use crate::control::wire::{
-    self, About, AcceptRequest, JobRequest, PROTOCOL, PROTOCOL_HEADER, Refused, ReleaseRequest, RunRequest, VERSION,
-    VERSION_HEADER, path,
+    self, About, AcceptRequest, DoctorRequest, JobRequest, PROTOCOL, PROTOCOL_HEADER, Refused, ReleaseRequest,
+    RunRequest, VERSION, VERSION_HEADER, path,
 };
 use crate::daemon::Desk;
+use crate::doctor;
+use crate::doctor::examine::examine;
 use crate::domain::run::RunId;
+use crate::jobs::progress::Progress;
 
 /// What the service lends to those who ask: itself as it is configured now, and its desk.
 #[derive(Clone)]
@@ -91,6 +94,7 @@ pub(super) fn router(counter: Counter) -> Router {
         .route(path::LOGIN, post(login::login))
         .route(path::CAME_BACK, post(login::came_back))
         .route(path::LOGOUT, post(login::logout))
+        .route(path::DOCTOR, post(doctor))
         .route(path::ABOUT, get(about))
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
@@ -188,6 +192,13 @@ async fn resume(State(counter): State<Counter>, asked: Asked<JobRequest>) -> Res
         Ok::<_, Refusal>(resumed)
     };
     Ok(Json(counter.turns.take(resume).await?))
+}
+
+/// Ends with the connection of whoever asked.
+async fn doctor(asked: Asked<DoctorRequest>) -> Json<doctor::Report> {
+    let Asked { caller, app, .. } = asked;
+    info!(%caller, "{caller} asks for an examination");
+    Json(examine(&app.patient(), &Progress::default()).await)
 }
 
 async fn about(State(counter): State<Counter>) -> Json<About> {

@@ -38,6 +38,7 @@ pub mod path {
     pub const LOGIN: &str = "/v1/login";
     pub const CAME_BACK: &str = "/v1/login/back";
     pub const LOGOUT: &str = "/v1/logout";
+    pub const DOCTOR: &str = "/v1/doctor";
     pub const ABOUT: &str = "/v1/about";
 }
 
@@ -195,6 +196,11 @@ pub struct Paused {
     pub changed: bool,
 }
 
+/// Asks the service to examine itself and those it talks to. The answer is a [`crate::doctor::Report`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DoctorRequest {}
+
 /// The service as it is now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
@@ -243,6 +249,7 @@ mod tests {
         assert!(!format!("{:?}", serde_json::from_str::<CameBack>(back).unwrap()).contains("hush"));
         assert!(serde_json::from_str::<RunRequest>(r#"{"task":"erase","job":"managers"}"#).is_err());
         assert!(serde_json::from_str::<JobRequest>(r#"{"job":"managers","why":"x"}"#).is_err());
+        assert!(serde_json::from_str::<DoctorRequest>(r#"{"fix":true}"#).is_err());
         assert!(serde_json::from_str::<AcceptRequest>(r#"{"run":"7f","job":"x"}"#).is_err());
         assert!(serde_json::from_str::<ReleaseRequest>(r#"{"users":[],"job":null,"reason":null,"all":true}"#).is_err());
     }

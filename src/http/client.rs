@@ -20,6 +20,7 @@ use crate::http::error::HttpError;
 use crate::http::heard::Heard;
 use crate::http::network::{self, Network, Trouble};
 use crate::http::obstacle::Obstacle;
+use crate::http::proxy::Proxy;
 use crate::http::redact;
 use crate::http::retry::{Backoff, Failure, Next};
 
@@ -143,6 +144,12 @@ impl Client {
                 Next::GiveUp => return Ok(journey.end(outcome)?),
             }
         }
+    }
+
+    /// The proxy through which `url` is reached.
+    #[must_use]
+    pub fn proxy_for(&self, url: &Url) -> Option<&Proxy> {
+        self.inner.settings.network.as_ref().ok()?.proxy_for(url)
     }
 
     /// The bounds of trying again, for what has parts that fail by themselves.

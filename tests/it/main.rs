@@ -11,6 +11,7 @@ mod bad_input;
 mod brake;
 mod control;
 mod demo;
+mod doctor;
 mod figures;
 mod half_read;
 mod identities;
