@@ -25,7 +25,7 @@ pub struct Heard {
     pub tls: Option<Tls>,
 }
 
-/// An encrypted connection.
+/// An encrypted connection. The library that connects tells nothing of one through a proxy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tls {
     /// Such as `TLS 1.3`; empty where it is not told.

@@ -3,7 +3,7 @@
 use crate::doctor::finding::{Check, Finding, Turn};
 use crate::doctor::judge::day;
 use crate::doctor::observed::{Facts, Observed};
-use crate::http::heard::Heard;
+use crate::http::heard::{Heard, Tls};
 
 /// Seconds by which clocks may differ and agree: their stamp is cut to whole seconds, and an answer travels.
 const AGREED: u64 = 3;
@@ -46,6 +46,10 @@ fn encrypted(heard: &Heard) -> Finding {
     let Some(tls) = &heard.tls else {
         return Finding::note(Check::Tls, service, format!("plain http to {host}, on this machine"));
     };
+    if *tls == Tls::default() {
+        let what = format!("TLS to {host}; who signed its certificate cannot be seen through a proxy");
+        return Finding::ok(Check::Tls, service, what);
+    }
     let version = if tls.version.is_empty() { "TLS" } else { tls.version };
     let issuer = if tls.issuer.is_empty() { String::new() } else { format!(", signed by {}", tls.issuer) };
     let ends = tls.ends.map(|ends| format!(", until {}", day(ends))).unwrap_or_default();

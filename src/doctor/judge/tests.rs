@@ -107,7 +107,10 @@ fn a_connection_tells_who_vouches_for_it() {
     };
     let tls = Tls { version: "TLS 1.3", issuer: "Example Root (Example)".to_owned(), ends: Some(at(9)) };
     assert_eq!(heard(Some(tls)).what, "TLS 1.3 to graph.example, signed by Example Root (Example), until 2026-09-30");
-    assert_eq!(heard(Some(Tls::default())).what, "TLS to graph.example");
+    assert_eq!(
+        heard(Some(Tls::default())).what,
+        "TLS to graph.example; who signed its certificate cannot be seen through a proxy"
+    );
     assert_eq!(heard(None).severity, Severity::Note);
 }
 

@@ -103,6 +103,9 @@ async fn a_private_authority_is_refused_by_name_and_accepted_when_it_is_configur
     org.run(&["run", "licenses"]).await.exits(0);
     let said = org.shows(&["check"]).await.exits(0).stdout;
     assert!(said.contains("TLS 1.2 or later; authorities of the system and of ") && said.contains("ca.pem"), "{said}");
+    let said = org.shows(&["doctor"]).await.exits(5).stdout;
+    let seen = format!("TLS 1.3 to localhost:{}, signed by Contoso Private CA (Contoso Ltd), until ", login.port());
+    assert!(said.contains(&seen), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -229,6 +232,12 @@ async fn everything_that_leaves_goes_through_the_proxy_with_its_user_and_nothing
     let check = org.shows(&["check"]).await.exits(0);
     assert!(check.stdout.contains(&format!("proxy http://{proxy} as svc@corp (from http.proxy)")), "{}", check.stdout);
     shown.push_str(&check.all());
+    // Nobody is in Okta, which is said; the way to the others is shown.
+    let doctor = org.shows(&["doctor"]).await.exits(5).all();
+    let through = format!("graph: proxy: requests go through {proxy}, named by http.proxy");
+    let veiled = "TLS to graph.microsoft.com; who signed its certificate cannot be seen through a proxy";
+    assert!(doctor.contains(&through) && doctor.contains(veiled), "{doctor}");
+    shown.push_str(&doctor);
 
     org.keep("proxy-password", "wrong-but-secret");
     let refused = org.run(&["run", "licenses"]).await.exits(1);
