@@ -64,7 +64,7 @@ impl Clients {
         settings: &Settings,
         env: &[(String, String)],
         clock: &Arc<dyn Clock>,
-        history: &History,
+        history: Option<&History>,
     ) -> Result<Self, Vec<AppError>> {
         let mut reader = Reader::new(env, before.map(|before| &before.secrets));
         let way = Way::make(before.map(|before| &before.way), &settings.http, &mut reader, clock);
@@ -172,7 +172,7 @@ pub(super) fn person(
 ) -> Option<Arc<Authorizer>> {
     let mut reader = Reader::new(env, None);
     let way = Way::make(None, &settings.http, &mut reader, clock);
-    let workshop = Workshop { settings, http: &way.http, clock, history };
+    let workshop = Workshop { settings, http: &way.http, clock, history: Some(history) };
     identities::user(&workshop, &mut reader).map(|user| user.authorizer())
 }
 

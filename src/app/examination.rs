@@ -37,7 +37,7 @@ pub fn patient_of(settings: &Settings, env: &[(String, String)], clock: &Arc<dyn
     if settings.entra.user.is_some() {
         make_state(settings)?;
     }
-    let clients = Clients::make(None, settings, env, clock).map_err(|mut problems| problems.swap_remove(0))?;
+    let clients = Clients::make(None, settings, env, clock, None).map_err(|mut problems| problems.swap_remove(0))?;
     Ok(patient(settings, &clients, clock))
 }
 

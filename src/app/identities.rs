@@ -61,8 +61,8 @@ pub(super) struct Workshop<'a> {
     pub(super) settings: &'a Settings,
     pub(super) http: &'a Client,
     pub(super) clock: &'a Arc<dyn Clock>,
-    /// Where their states are kept.
-    pub(super) history: &'a History,
+    /// Where their states are kept, where they are.
+    pub(super) history: Option<&'a History>,
 }
 
 impl Workshop<'_> {
@@ -70,10 +70,14 @@ impl Workshop<'_> {
         (self.http.clone(), Arc::clone(self.clock))
     }
 
-    /// The identity, its state kept.
+    /// The identity, its state kept where there is a history.
     fn kept(&self, name: IdentityName, settings: Who, secrets: Vec<Option<Secret>>, made: Authorizer) -> Identity {
         let who = who(self.settings, name).unwrap_or_default();
-        Identity::new(settings, secrets, made.kept_by(Keeper::new(self.history.clone(), name, who)))
+        let made = match self.history {
+            Some(history) => made.kept_by(Keeper::new(history.clone(), name, who)),
+            None => made,
+        };
+        Identity::new(settings, secrets, made)
     }
 }
 

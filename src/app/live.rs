@@ -127,7 +127,7 @@ impl Live {
         let (before, env, clock) = (Arc::clone(&old.clients), self.env.clone(), Arc::clone(&old.clock));
         let history = old.history.clone();
         let made = self.reading(move || {
-            let clients = Clients::make(Some(&before), &settings, &env, &clock, &history)?;
+            let clients = Clients::make(Some(&before), &settings, &env, &clock, Some(&history))?;
             Ok((settings, clients))
         });
         let all = |problems: Vec<AppError>| problems.iter().map(said).collect::<Vec<_>>();

@@ -134,8 +134,8 @@ impl App {
     /// nothing yet. A secret that cannot be read is trouble for the jobs that need it alone, when they run.
     pub async fn open(settings: Settings, env: &[(String, String)], clock: Arc<dyn Clock>) -> Result<Self, AppError> {
         let history = open_history_to_write(&settings, clock.as_ref()).await?;
-        let clients =
-            Clients::make(None, &settings, env, &clock, &history).map_err(|mut problems| problems.swap_remove(0))?;
+        let clients = Clients::make(None, &settings, env, &clock, Some(&history))
+            .map_err(|mut problems| problems.swap_remove(0))?;
         let app = Self::put_together(settings, clients, history, clock)?;
         // For good, so not before all else is good.
         app.bind().await?;

@@ -19,8 +19,9 @@ use tokio::task::AbortHandle;
 use crate::control::peer;
 use crate::control::refusal::{Refusal, Told};
 use crate::control::wire::{
-    self, About, AcceptRequest, Accepted, CLAIM_HEADER, CameBack, DoctorRequest, JobRequest, Line, LoggedOut, LoginLine,
-    LoginRequest, PROTOCOL, PROTOCOL_HEADER, Paused, ReleaseRequest, Released, RunRequest, VERSION, VERSION_HEADER, path,
+    self, About, AcceptRequest, Accepted, CLAIM_HEADER, CameBack, DoctorRequest, JobRequest, Line, LoggedOut,
+    LoginLine, LoginRequest, PROTOCOL, PROTOCOL_HEADER, Paused, ReleaseRequest, Released, RunRequest, VERSION,
+    VERSION_HEADER, path,
 };
 use crate::doctor;
 use crate::domain::run::RunId;
