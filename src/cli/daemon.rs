@@ -19,7 +19,7 @@ use crate::cli::failure::Failure;
 use crate::cli::{caller, carrier, exit, work};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config;
-use crate::config::settings::Settings;
+use crate::config::settings::{NamedSecret, Settings};
 use crate::config::watch::Watch;
 use crate::control::{self, Counter, Socket};
 use crate::daemon::{self, Desk, Ended, Entry, ExitReason, Firing, Hooks, Reloaded, StoreSchedules};
@@ -36,6 +36,9 @@ use crate::jobs::runner::Order;
 /// How often the ends of credentials are looked at. They are days away; the hour is for machines that sleep.
 const LOOK_EVERY: Duration = Duration::from_hours(1);
 
+/// The secret that is a reserve.
+const FIRST_REFRESH_TOKEN: &str = "entra.user.refresh_token";
+
 /// Runs the configured jobs on their schedules until the service is stopped.
 pub(super) async fn run(global: &Global) -> Result<u8, Failure> {
     let signals = daemon::listen().map_err(anyhow::Error::from)?;
@@ -47,8 +50,24 @@ pub(super) async fn run(global: &Global) -> Result<u8, Failure> {
     make_state(&settings)?;
     // Before the history is opened, and perhaps migrated, under a service that lives.
     let _alone = alone(&settings)?;
-    let app = App::open(settings, &config::environment(), Arc::new(SystemClock)).await?;
+    let env = config::environment();
+    had_from_the_start(&settings, &env)?;
+    let app = App::open(settings, &env, Arc::new(SystemClock)).await?;
     serve(app, &global.config, signals).await
+}
+
+/// Refuses to serve without a secret that only a restart can bring: a green service whose jobs can never sign in is no good.
+/// One in a file may still come, and until then stops the jobs that need it alone; so does a first refresh token, which a
+/// stored one makes unneeded.
+fn had_from_the_start(settings: &Settings, env: &[(String, String)]) -> Result<(), Failure> {
+    let lasting = |named: &&NamedSecret| named.secret.is_from_the_start() && named.key != FIRST_REFRESH_TOKEN;
+    for named in settings.secrets.iter().filter(lasting) {
+        if let Err(problem) = named.secret.read(env) {
+            let message = format!("{} cannot be read: {}", named.key, chain(&problem));
+            return Err(Failure::new(exit::USAGE, message, problem.hint()));
+        }
+    }
+    Ok(())
 }
 
 /// One service per state directory: a second one would fire every moment again.

@@ -25,6 +25,7 @@ impl Failure {
     }
 
     /// The same failure under another exit code.
+    #[cfg(feature = "sandbox")]
     #[must_use]
     pub(super) fn with_code(self, code: u8) -> Self {
         Self { code, ..self }
