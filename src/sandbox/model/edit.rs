@@ -193,6 +193,11 @@ impl PersonHandle {
 }
 
 impl EntraSide {
+    /// The world that it is a side of.
+    pub(super) const fn world(&self) -> &World {
+        &self.0
+    }
+
     /// A new account: cloud-only, enabled, without a manager.
     pub fn add(&self, name: &str) -> AccountHandle {
         let principal = full(name);

@@ -7,6 +7,7 @@ pub mod edit;
 pub mod entra;
 pub mod habits;
 pub mod okta;
+pub mod subscription;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
