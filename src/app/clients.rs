@@ -16,6 +16,7 @@ use crate::history::History;
 use crate::http::Client;
 use crate::jobs::keepalive::Keepalive;
 use crate::jobs::licenses::Licenses;
+use crate::jobs::licenses::events::Rules;
 use crate::jobs::managers::{Managers, ScopeRule};
 use crate::jobs::{Job, Work};
 use crate::okta::OktaClient;
@@ -151,12 +152,16 @@ impl Clients {
                 let okta = self.okta.as_ref().ok_or(AppError::Lacks("okta"))?.client.clone();
                 Work::Managers(Box::new(managers_job(managers, okta, graph)))
             }
-            WorkSettings::Licenses => Work::Licenses(Licenses { graph }),
+            WorkSettings::Licenses(licenses) => {
+                let few_free_by_product = licenses.few_free_by_product.clone();
+                Work::Licenses(Licenses { graph, rules: Rules { few_free: licenses.few_free, few_free_by_product } })
+            }
             WorkSettings::Keepalive(keepalive) => Work::Keepalive(Keepalive {
                 graph,
                 requests: keepalive.requests.clone(),
                 min_interval: keepalive.min_interval,
                 save_bodies: keepalive.save_bodies,
+                subscription: keepalive.subscription.clone(),
             }),
         };
         Ok(Job { name: settings.name.clone(), timeout: settings.timeout, work })

@@ -219,7 +219,7 @@ fn read(stored: &Scheduled) -> Result<(Schedule, TimeZone), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::settings::{Work, Zone};
+    use crate::config::settings::{LicensesSettings, Work, Zone};
     use crate::domain::moment::Moment;
     use crate::history::moments::MomentFilter;
     use crate::history::testing::{Place, at};
@@ -234,7 +234,7 @@ mod tests {
             catch_up: CatchUp::Once,
             catch_up_within: None,
             timeout: Duration::from_mins(1),
-            work: Work::Licenses,
+            work: Work::Licenses(LicensesSettings::default()),
         }
     }
 

@@ -109,7 +109,7 @@ fn job(settings: &JobSettings) -> JobFacts {
             }
             managers = Some(managers_facts(work));
         }
-        Work::Licenses => app_calls.extend(["/subscribedSkus", "/directory/subscriptions"].map(get)),
+        Work::Licenses(_) => app_calls.extend(["/subscribedSkus", "/directory/subscriptions"].map(get)),
         Work::Keepalive(work) => user_calls.clone_from(&work.requests),
     }
     JobFacts { name: settings.name.clone(), kind: settings.kind(), app_calls, user_calls, managers }

@@ -260,18 +260,24 @@ pub(super) fn user(workshop: &Workshop<'_>, reader: &mut Reader<'_>) -> Option<I
     Some(workshop.kept(IdentityName::User, who, secrets, Authorizer::entra_user(identity, http, clock)))
 }
 
-/// What a person who signed in is asked to allow: the usual keepalive needs `User.Read`, and licenses their own.
+/// What a person who signed in is asked to allow: the usual keepalive needs `User.Read`, and licenses their own. Where no
+/// application can, the person reads for the gauge when the subscription ends.
 fn user_scopes(settings: &Settings) -> Vec<String> {
     let graph = &settings.entra.graph_url;
     let mut scopes = vec![graph_scope(graph, "User.Read"), "offline_access".to_owned()];
-    let asks_for_licenses = settings.jobs.values().any(|job| match &job.work {
-        Work::Keepalive(keepalive) => {
-            keepalive.requests.iter().any(|path| path.to_lowercase().starts_with("/subscribedskus"))
-        }
-        Work::Managers(_) | Work::Licenses => false,
+    let keepalives = settings.jobs.values().filter_map(|job| match &job.work {
+        Work::Keepalive(keepalive) => Some(keepalive),
+        Work::Managers(_) | Work::Licenses(_) => None,
     });
-    if asks_for_licenses {
+    let requests: Vec<String> =
+        keepalives.flat_map(|keepalive| &keepalive.requests).map(|path| path.to_lowercase()).collect();
+    let asks_for = |start: &str| requests.iter().any(|path| path.starts_with(start));
+    if asks_for("/subscribedskus") {
         scopes.push(graph_scope(graph, "LicenseAssignment.Read.All"));
+    }
+    let reads_the_gauge = settings.entra.app.is_none() && !requests.is_empty();
+    if reads_the_gauge || asks_for("/directory/subscriptions") || asks_for("/organization") {
+        scopes.push(graph_scope(graph, "Organization.Read.All"));
     }
     let extra = settings.entra.user.iter().flat_map(|user| &user.scopes);
     scopes.extend(extra.map(|scope| if is_complete(scope) { scope.clone() } else { graph_scope(graph, scope) }));

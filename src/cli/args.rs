@@ -1,10 +1,14 @@
 //! What an operator types. Parsing alone: every command's work is in its own file.
 
+mod licenses;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+pub use licenses::{LicensesArgs, Reading};
 
 use crate::cli::when::{When, duration};
 use crate::domain::decision::Reason;
@@ -318,15 +322,11 @@ pub enum HistoryCommand {
         #[arg(value_name = "RUN")]
         run: String,
     },
-    /// Licenses as they were counted
-    Licenses {
-        /// As of this moment [default: the newest]
-        #[arg(long, value_name = "WHEN")]
-        at: Option<When>,
-        /// What changed between two moments, both later than the first reading
-        #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with = "at")]
-        diff: Option<Vec<When>>,
-    },
+    /// Licenses as they were counted, what changed, and what was noticed
+    #[command(
+        after_help = "Examples:\n  graphkeeper history licenses --at \"30 days ago\"\n  graphkeeper history licenses --diff 7f3k 2026-11-20\n  graphkeeper history licenses --chart --since 2026-01-01"
+    )]
+    Licenses(LicensesArgs),
     /// Scheduled moments at which a job did not run, and why
     Missed(Range),
     /// Everything of a kind, oldest first, as CSV or with --json
@@ -446,6 +446,11 @@ mod tests {
             "history missed --outcome failed",
             "history --since yesterday",
             "history licenses --at 2026-01-01 --diff 2026-01-01 2026-02-01",
+            "history licenses --at 2026-01-01 --events",
+            "history licenses --events --chart",
+            "history licenses --since 2026-01-01",
+            "history licenses --chart=pie",
+            "history licenses --at ?",
             "approve p1 --max-age 5",
             "frobnicate",
         ] {
@@ -456,6 +461,10 @@ mod tests {
             "release ana bo --job managers",
             "release --job managers --reason blocked",
             "history --limit 5",
+            "history licenses --chart --since 2026-01-01",
+            "history licenses --chart=ascii",
+            "history licenses --events --job licenses --until now --limit 5",
+            "history licenses --diff 7f3k 2026-11-20",
         ] {
             assert!(parse(line).is_ok(), "{line}");
         }

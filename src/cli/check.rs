@@ -180,7 +180,7 @@ fn counted(count: usize, what: &str) -> String {
 fn job_text(text: &mut String, job: &JobSettings, now: Timestamp) {
     let mode = match &job.work {
         Work::Managers(managers) => format!(", mode {}", managers.mode),
-        Work::Licenses | Work::Keepalive(_) => String::new(),
+        Work::Licenses(_) | Work::Keepalive(_) => String::new(),
     };
     let when = job.schedule.as_ref().map_or_else(|| "runs by hand only".to_owned(), Schedule::describe);
     let _ = writeln!(text, "\n{} ({}{mode}): {when}", job.name, job.kind());

@@ -21,6 +21,7 @@ use crate::cli::service::Service;
 use crate::config::settings::{JobSettings, Settings, Work};
 use crate::daemon::Entry;
 use crate::domain::condition::Known;
+use crate::domain::gauge::Gauge;
 use crate::domain::run::{JobKind, Mode, PlanId};
 use crate::history::History;
 use crate::history::jobs::Pause;
@@ -34,13 +35,15 @@ const PLANS: u32 = 10;
 /// Prints the jobs, by name.
 ///
 /// JSON: a list of `{job, kind, mode, schedule, timezone, next, paused, service, last_run, last_outcome, last_started,
-/// last_ended, last_message, plans, parked, running}`. `mode` is null but for managers; `schedule` is null for a job that is run by hand
+/// last_ended, last_message, plans, parked, running, gauge}`. `mode` is null but for managers; `schedule` is null for a job that is run by hand
 /// only, else the text as configured; `next` is when the service will run it, if it runs then, and null when paused; `paused` is null or `{since, by}`;
 /// `service` is `running`, `none` or `unknown`, the same for all; `identities` are as of [`identities::cell`]; `plans` are the
 /// ids of those that wait for approval. While the configuration has mistakes, the jobs are those that the service last
 /// scheduled: `mode` is null then, and so is the
 /// `kind` of a job that never ran; `next` does without its jitter. `parked` counts people left alone; `running` is null or `{run, since, caller, pid, host, alive}`, where `alive` is false
-/// when the process is known to be gone.
+/// when the process is known to be gone; `gauge` is null but for keepalive jobs, else the subscription that the job watches as
+/// it was read last, its `state` and `days_left` counted to now: `{state, days_left, ends, moved, calls_since, why, part_number,
+/// subscription, status, gone, known_end, read_as, read_at}`, where `moved` is null or `{noticed, from, to}`.
 pub(super) async fn run(global: &Global, now: Timestamp) -> Result<u8, Failure> {
     let desk = Desk::open(global, now).await?;
     let service = Service::find(&desk.outline).await;
@@ -64,7 +67,8 @@ pub(super) async fn run(global: &Global, now: Timestamp) -> Result<u8, Failure> 
         (Err(_), Some(history)) => shown_by_history(history, now).await?,
         (Err(_), None) => (Vec::new(), BTreeMap::new()),
     };
-    let (mut table, mut needed) = (empty(), BTreeSet::new());
+    let watches = jobs.iter().any(|job| job.kind == Some(JobKind::Keepalive));
+    let (mut table, mut needed) = (empty(watches), BTreeSet::new());
     for mut job in jobs {
         let mut state = match &desk.history {
             Some(history) => state(history, &job.name, &desk.outline.state_directory).await?,
@@ -141,6 +145,8 @@ struct State {
     parked: usize,
     /// Those that it signs in with.
     identities: Vec<Known>,
+    /// What the last keepalive run found of the subscription.
+    gauge: Option<Gauge>,
 }
 
 /// A run that has not ended, as far as is known.
@@ -168,10 +174,12 @@ async fn state(history: &History, job: &str, directory: &Path) -> Result<State, 
         plans: history.list_plans(Some(job), true, PLANS).await?.into_iter().map(|plan| plan.id).collect(),
         parked: history.list_parked(Some(job)).await?.len(),
         identities: Vec::new(),
+        gauge: history.last_gauge(job).await?,
     })
 }
 
-fn empty() -> Table {
+/// The table without rows. Nobody who `watches` no subscription needs a column for it.
+fn empty(watches: bool) -> Table {
     let columns = [
         ("job", "Job"),
         ("kind", "Kind"),
@@ -190,6 +198,7 @@ fn empty() -> Table {
         ("plans", "To approve"),
         ("parked", "Left alone"),
         ("running", "Now"),
+        ("gauge", if watches { "Subscription" } else { "" }),
     ];
     Table::new(&columns, "the configuration has no jobs")
 }
@@ -217,13 +226,14 @@ fn row(job: &Shown, state: &State, service: &Service, zone: &TimeZone, now: Time
         Cell::new(json!(plans), plans.join(", ")),
         Cell::new(state.parked, if state.parked == 0 { String::new() } else { state.parked.to_string() }),
         Cell::optional(state.running.as_ref(), |running| running_cell(running, now)),
+        Cell::optional(state.gauge.clone(), |gauge| gauge_cell(&gauge.as_of(now))),
     ]
 }
 
 const fn mode(job: &JobSettings) -> Option<Mode> {
     match &job.work {
         Work::Managers(managers) => Some(managers.mode),
-        Work::Licenses | Work::Keepalive(_) => None,
+        Work::Licenses(_) | Work::Keepalive(_) => None,
     }
 }
 
@@ -286,6 +296,10 @@ fn running_cell(running: &Running, now: Timestamp) -> Cell {
     Cell::new(value, shown)
 }
 
+fn gauge_cell(gauge: &Gauge) -> Cell {
+    Cell::new(json!(gauge), gauge.standing())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -334,7 +348,7 @@ kind = "licenses"
         history.note_identity(app, at(0), None, well).await.unwrap();
         let settings = settings();
         let mut nexts = next_of_each(Some(history), &settings, &Service::None, at(660)).await.unwrap();
-        let mut table = empty();
+        let mut table = empty(false);
         for job in settings.jobs.values() {
             let mut state = state(history, &job.name, Path::new("/nowhere")).await.unwrap();
             state.next = nexts.remove(&job.name);
@@ -404,7 +418,7 @@ kind = "licenses"
             refused: Some(refused),
         });
         let state = State { paused, ..State::default() };
-        let mut table = empty();
+        let mut table = empty(false);
         table.push(row(&Shown::of(&settings.jobs["managers"]), &state, &service, &TimeZone::UTC, at(120)));
         let (text, json) = (table.to_text(None), table.to_json());
         assert!(text.contains("paused 2 minutes ago by ana"), "{text}");

@@ -4,6 +4,7 @@ mod accept_source;
 pub mod args;
 mod caller;
 mod carrier;
+pub mod chart;
 mod check;
 mod daemon;
 #[cfg(feature = "sandbox")]

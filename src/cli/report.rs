@@ -1,13 +1,15 @@
 //! A finished run on standard output.
 //!
 //! JSON: the run's `run`, `job`, `kind`, `trigger`, `started`, `took` (seconds), `outcome`, `reason`, `message`, `hint`,
-//! `unresolved` and `details` (`managers` with `tally`, `plan`, `changes` (the first 10,000), `more_changes`, `notes`; `licenses` with `products`;
+//! `unresolved`, `gauge` (null, or the subscription that a keepalive job watches, as of `jobs`), `events` (a list of `{kind, severity,
+//! key, subject, title, lines}`) and `details` (`managers` with `tally`, `plan`, `changes` (the first 10,000), `more_changes`, `notes`; `licenses` with `products`;
 //! `keepalive`, a list of replies). CSV: a row a change, product or reply.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use crate::cli::args::OutputFormat;
+use crate::cli::history::noticed;
 use crate::cli::render::{self, Cell, Table};
 #[cfg(feature = "sandbox")]
 use crate::domain::run::Outcome;
@@ -42,6 +44,12 @@ pub(super) fn text(report: &Report) -> String {
     }
     if let Details::Managers(managers) = &finish.details {
         more(&mut text, report, managers);
+    }
+    noticed(&mut text, &finish.events);
+    if finish.gauge.is_some() {
+        text.push_str(
+            "\nWhether the subscription is renewed is decided by Microsoft; these calls are no promise of it.\n",
+        );
     }
     text
 }
@@ -105,22 +113,42 @@ fn changes(changes: &[ChangeLine], most: usize) -> Table {
 
 fn products(licenses: &LicensesDetails) -> Table {
     let columns = [
-        ("part_number", "product"),
+        ("sku", ""),
+        ("part_number", ""),
+        ("name", "product"),
         ("status", "status"),
         ("bought", "bought"),
         ("assigned", "assigned"),
-        ("free", "free"),
+        ("free", "free (estimate)"),
+        ("warning", "in grace"),
+        ("suspended", "suspended"),
+        ("locked_out", "locked out"),
         ("next_lifecycle", "next date"),
+        ("trial", ""),
+        ("over_used_by", ""),
     ];
     let mut table = Table::new(&columns, "");
     for product in &licenses.products {
+        let count = |count: u64| Cell::new(count, count.to_string());
+        let free = match product.over_used_by {
+            0 => product.free.to_string(),
+            over => format!("over-used by {over}"),
+        };
+        let trial = if product.trial == Some(true) { " (trial)" } else { "" };
         table.push(vec![
+            Cell::text(&product.sku),
             Cell::text(&product.part_number),
-            Cell::text(&product.status),
-            Cell::number(product.bought),
-            Cell::number(product.assigned),
-            Cell::number(product.free),
+            Cell::text(&product.name),
+            Cell::new(product.status.clone(), format!("{}{trial}", product.status)),
+            count(product.bought),
+            count(product.assigned),
+            Cell::new(product.free, free),
+            count(product.warning),
+            count(product.suspended),
+            count(product.locked_out),
             Cell::text(product.next_lifecycle.map(|date| date.to_string()).unwrap_or_default()),
+            Cell::optional(product.trial, |trial| Cell::new(trial, trial.to_string())),
+            count(product.over_used_by),
         ]);
     }
     table

@@ -135,6 +135,9 @@ pub(super) struct RawJob {
     pub(super) requests: Option<List<String>>,
     pub(super) min_interval: Option<String>,
     pub(super) save_bodies: Option<bool>,
+    pub(super) subscription: Option<String>,
+    pub(super) few_free: Option<i64>,
+    pub(super) few_free_by_product: Option<BTreeMap<String, Option<i64>>>,
 }
 
 impl RawJob {
@@ -157,13 +160,16 @@ impl RawJob {
             "requests" => self.requests.is_some(),
             "min_interval" => self.min_interval.is_some(),
             "save_bodies" => self.save_bodies.is_some(),
+            "subscription" => self.subscription.is_some(),
+            "few_free" => self.few_free.is_some(),
+            "few_free_by_product" => self.few_free_by_product.is_some(),
             _ => false,
         }
     }
 }
 
 /// The keys that only one kind of job has.
-pub(super) const KINDS: [(&str, &[&str]); 2] = [
+pub(super) const KINDS: [(&str, &[&str]); 3] = [
     (
         "managers",
         &[
@@ -182,7 +188,8 @@ pub(super) const KINDS: [(&str, &[&str]); 2] = [
             "brake",
         ],
     ),
-    ("keepalive", &["requests", "min_interval", "save_bodies"]),
+    ("licenses", &["few_free", "few_free_by_product"]),
+    ("keepalive", &["requests", "min_interval", "save_bodies", "subscription"]),
 ];
 
 #[derive(Debug, Default, Deserialize)]

@@ -292,7 +292,7 @@ impl JobSettings {
     pub const fn kind(&self) -> JobKind {
         match self.work {
             Work::Managers(_) => JobKind::Managers,
-            Work::Licenses => JobKind::Licenses,
+            Work::Licenses(_) => JobKind::Licenses,
             Work::Keepalive(_) => JobKind::Keepalive,
         }
     }
@@ -302,7 +302,7 @@ impl JobSettings {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Work {
     Managers(Box<ManagersSettings>),
-    Licenses,
+    Licenses(LicensesSettings),
     Keepalive(KeepaliveSettings),
 }
 
@@ -334,6 +334,14 @@ pub enum ScopeSettings {
     App(String),
 }
 
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LicensesSettings {
+    /// With fewer free seats than this a product has too few; `None`: nobody is told.
+    pub few_free: Option<u32>,
+    /// The same for single products, by part number in lower case.
+    pub few_free_by_product: BTreeMap<String, u32>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeepaliveSettings {
     /// Paths below `/v1.0`, each called once a run.
@@ -342,4 +350,6 @@ pub struct KeepaliveSettings {
     pub min_interval: Duration,
     /// Whether answers are stored beside the calls.
     pub save_bodies: bool,
+    /// The part number of the product whose subscription is watched.
+    pub subscription: String,
 }

@@ -186,6 +186,27 @@ fn each_mistake_is_named_with_its_place_and_the_nearest_word() {
             "gk.toml:14:13: jobs.k.requests[0]: must be a path below /v1.0, such as \"/me\"",
         ),
         (
+            "[jobs.k]\nkind = \"keepalive\"\nrequests = [\"/me\", \"/%2E%2e/beta/me\"]",
+            "gk.toml:14:20: jobs.k.requests[1]: is not a plain path: no blanks, `#`, `\\`, `.` or `..`",
+        ),
+        (
+            "[jobs.k]\nkind = \"keepalive\"\nrequests = [\"https://graph.microsoft.com/v1.0/me\"]",
+            "gk.toml:14:13: jobs.k.requests[0]: must be a path below /v1.0, such as \"/me\"",
+        ),
+        (
+            "[jobs.k]\nkind = \"keepalive\"\nrequests = [\"/beta/me\"]",
+            "gk.toml:14:13: jobs.k.requests[0]: must not begin with the version: write \"/me\", not \"/v1.0/me\"",
+        ),
+        ("[jobs.k]\nkind = \"keepalive\"\nsubscription = \"\"", "gk.toml:14:16: jobs.k.subscription: is empty"),
+        (
+            "[jobs.l]\nkind = \"licenses\"\nfew_free = -1",
+            "gk.toml:14:12: jobs.l.few_free: `-1` is not a number of seats, such as 5; 0 is never",
+        ),
+        (
+            "[jobs.k]\nkind = \"keepalive\"\nfew_free = 5",
+            "gk.toml:14:1: jobs.k.few_free: belongs to licenses jobs, and this is a keepalive job",
+        ),
+        (
             "[jobs.k]\nkind = \"keepalive\"\nmin_interval = \"59 minutes\"",
             "gk.toml:14:16: jobs.k.min_interval: must be at least 1 hour: a sandbox is kept alive by use, not by noise",
         ),

@@ -6,6 +6,8 @@ pub mod causes;
 pub mod condition;
 pub mod decision;
 pub mod directory;
+pub mod event;
+pub mod gauge;
 pub mod identity;
 pub(crate) mod index;
 pub mod moment;

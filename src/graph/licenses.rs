@@ -25,14 +25,6 @@ pub struct Sku {
     pub plans: Vec<ServicePlan>,
 }
 
-impl Sku {
-    /// Seats left, below zero when over-used. Seats in their grace period count: they still work.
-    #[must_use]
-    pub const fn free(&self) -> i64 {
-        self.enabled + self.warning - self.assigned
-    }
-}
-
 /// A service within a product.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServicePlan {

@@ -12,6 +12,7 @@ use crate::domain::run::RunId;
 use crate::history::History;
 use crate::history::calls::CallRow;
 use crate::history::error::HistoryError;
+use crate::history::gauge::Watched;
 use crate::history::runs::Closing;
 
 /// All that is to be written when a run ends.
@@ -20,6 +21,8 @@ pub struct End {
     pub closing: Closing,
     /// The calls that are to be rows.
     pub calls: Vec<CallRow>,
+    /// What a keepalive run found of its subscription.
+    pub watched: Option<Box<Watched>>,
 }
 
 /// Ends that are not written yet. Clones of a history share them.
@@ -111,14 +114,22 @@ impl History {
         json!(self.owed().keys().collect::<Vec<_>>()).to_string()
     }
 
-    /// What is written is taken out of `end`. The end is recorded even when the calls cannot be.
+    /// What is written is taken out of `end`. The end is recorded even when the calls or the gauge cannot be.
     async fn write_end(&self, end: &mut End) -> Result<(), HistoryError> {
         let kept = if end.calls.is_empty() { Ok(()) } else { self.record_calls(&end.closing.run, &end.calls).await };
         if kept.is_ok() {
             end.calls.clear();
         }
+        let shown = match &end.watched {
+            Some(watched) => self.record_gauge(&end.closing.run, watched).await,
+            None => Ok(()),
+        };
+        if shown.is_ok() {
+            end.watched = None;
+        }
+        let kept = kept.and(shown);
         match self.close_run(&end.closing).await {
-            // Its calls were left over.
+            // Its calls or its gauge were left over.
             Err(HistoryError::Missing { .. }) if self.is_closed(&end.closing.run).await => kept,
             closed => closed.and(kept),
         }
@@ -158,7 +169,7 @@ mod tests {
             error: None,
             body: None,
         };
-        End { closing: closing(run, Outcome::Succeeded, 60), calls: vec![call] }
+        End { closing: closing(run, Outcome::Succeeded, 60), calls: vec![call], watched: None }
     }
 
     /// A history with an open run, whose database refuses statements of a kind until the trigger `full` is dropped.

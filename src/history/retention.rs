@@ -165,7 +165,7 @@ struct Rule {
 }
 
 /// In the order in which they are carried out: rows that point to others go first.
-const RULES: [Rule; 11] = [
+const RULES: [Rule; 16] = [
     Rule {
         what: "calls",
         class: Class::Details,
@@ -239,16 +239,63 @@ const RULES: [Rule; 11] = [
         doomed: "select run from source_reading where at < ?1",
         step: 500,
     },
-    // The newest reading is what the tenant has, however long ago that was counted.
+    // What the tenant has now holds since whenever it was first counted so.
     Rule {
         what: "license counts",
         class: Class::Summaries,
-        table: "license_reading",
-        key: "run",
-        doomed:
-            "select run from license_reading
-                  where at < ?1 and exists (select 1 from license_reading as later where later.at > license_reading.at)",
+        table: "license_snapshot",
+        key: "(sku, since)",
+        doomed: "select sku, since from license_snapshot where until in (select id from license_reading where at < ?1)",
+        step: 500,
+    },
+    Rule {
+        what: "states of service plans",
+        class: Class::Summaries,
+        table: "license_plans",
+        key: "(sku, since)",
+        doomed: "select sku, since from license_plans where until in (select id from license_reading where at < ?1)",
         step: 50,
+    },
+    Rule {
+        what: "dates of subscriptions",
+        class: Class::Summaries,
+        table: "subscription_snapshot",
+        key: "(id, since)",
+        doomed: "select id, since from subscription_snapshot where until in (select id from license_reading where at < ?1)",
+        step: 500,
+    },
+    // The newest reading says when that was found to hold; others are needed where something holds since or until then.
+    Rule {
+        what: "readings of licenses",
+        class: Class::Summaries,
+        table: "license_reading",
+        key: "id",
+        doomed: "select id from license_reading as reading
+                  where at < ?1 and exists (select 1 from license_reading as later where later.id > reading.id)
+                    and not exists (select 1 from license_snapshot where since = reading.id)
+                    and not exists (select 1 from license_snapshot where until = reading.id)
+                    and not exists (select 1 from license_plans where since = reading.id)
+                    and not exists (select 1 from license_plans where until = reading.id)
+                    and not exists (select 1 from subscription_snapshot where since = reading.id)
+                    and not exists (select 1 from subscription_snapshot where until = reading.id)",
+        step: 500,
+    },
+    Rule {
+        what: "events of licenses",
+        class: Class::Summaries,
+        table: "event",
+        key: "id",
+        doomed: "select id from event where at < ?1",
+        step: 500,
+    },
+    Rule {
+        what: "readings of subscriptions",
+        class: Class::Summaries,
+        table: "gauge",
+        key: "id",
+        doomed: "select id from gauge
+                  where at < ?1 and exists (select 1 from gauge as later where later.job = gauge.job and later.id > gauge.id)",
+        step: 500,
     },
     // Whoever has told of the newest counts on from it.
     Rule {
@@ -276,7 +323,8 @@ const RULES: [Rule; 11] = [
                     and not exists (select 1 from call where call.run = run.id)
                     and not exists (select 1 from plan where plan.run = run.id)
                     and not exists (select 1 from source_reading where source_reading.run = run.id)
-                    and not exists (select 1 from license_reading where license_reading.run = run.id)",
+                    and not exists (select 1 from event where event.run = run.id)
+                    and not exists (select 1 from gauge where gauge.run = run.id)",
         step: 500,
     },
 ];

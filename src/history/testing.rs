@@ -13,6 +13,7 @@ use crate::domain::run::{JobKind, Outcome, RunId, Trigger};
 use crate::history::History;
 use crate::history::changes::{Answer, Change, ChangeId, Confirmation, Intent};
 use crate::history::jobs::{NewSchedule, TakenUp};
+use crate::history::licenses::{PlanState, SkuRow, SubscriptionRow};
 use crate::history::runs::{Closing, NewRun};
 
 /// A history that goes when it is dropped.
@@ -147,6 +148,38 @@ pub(crate) async fn write(
 /// The change with this id, among those of its run.
 pub(crate) async fn change(history: &History, run: &RunId, id: ChangeId) -> Change {
     history.changes_of_run(run).await.unwrap().into_iter().find(|change| change.id == id).unwrap()
+}
+
+/// A product of that name, with 16 of 25 seats assigned.
+pub(crate) fn sku(name: &str) -> SkuRow {
+    SkuRow {
+        sku: format!("id-{name}"),
+        part_number: name.to_owned(),
+        name: name.to_owned(),
+        status: "Enabled".to_owned(),
+        applies_to: "User".to_owned(),
+        bought: 25,
+        assigned: 16,
+        warning: 0,
+        suspended: 0,
+        locked_out: 0,
+        plans: vec![PlanState { name: "TEAMS1".to_owned(), status: "Success".to_owned(), id: "p-1".to_owned() }],
+    }
+}
+
+/// A product's subscription, which ends so many seconds after [`at`]'s beginning.
+pub(crate) fn subscription(name: &str, ends: i64) -> SubscriptionRow {
+    SubscriptionRow {
+        id: format!("sub-{name}"),
+        sku: format!("id-{name}"),
+        part_number: name.to_owned(),
+        name: name.to_owned(),
+        status: "Enabled".to_owned(),
+        licenses: 25,
+        trial: Some(true),
+        created_at: None,
+        next_lifecycle: Some(at(ends)),
+    }
 }
 
 /// How SQLite means to answer a query, a line a step.

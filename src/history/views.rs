@@ -4,14 +4,17 @@ use sqlx::Row as _;
 
 use crate::domain::condition::{Condition, Credential, Ending, IdentityName, Known, State};
 use crate::domain::decision::{Kinds, Reason, Tally};
+use crate::domain::event::{Event, EventKind, News, Severity};
+use crate::domain::gauge::{Gauge, GaugeState, Moved, ReadAs};
 use crate::domain::moment::{Disposition, Moment};
 use crate::domain::run::{Outcome, RunId, Trigger};
 use crate::history::History;
 use crate::history::changes::Confirmation;
 use crate::history::decisions::{Decision, Pass};
+use crate::history::gauge::Watched;
 use crate::history::licenses::{LicenseSnapshot, SkuRow};
 use crate::history::runs::Closing;
-use crate::history::testing::{Place, a_run, at, closing, intent, past_run, write};
+use crate::history::testing::{Place, a_run, at, closing, intent, past_run, sku, write};
 
 /// The columns of a view.
 async fn columns(history: &History, view: &str) -> String {
@@ -99,30 +102,75 @@ async fn a_decision_tells_its_first_and_last_run() {
     );
 }
 
+/// One seat is in its grace period.
+fn developer_pack(assigned: u64) -> SkuRow {
+    SkuRow { assigned, warning: 1, ..sku("E5 Developer") }
+}
+
 #[tokio::test]
 async fn the_latest_licenses_tell_free_seats() {
     let place = Place::new().await;
-    let run = past_run(&place.history, "aaaa0001", Trigger::Schedule, 0).await;
-    let sku = SkuRow {
-        sku: "c42b9cae-ea4f-4ab7-9717-81576235ccac".to_owned(),
-        part_number: "DEVELOPERPACK_E5".to_owned(),
-        name: "E5 Developer".to_owned(),
-        status: "Enabled".to_owned(),
-        bought: 25,
-        assigned: 27,
-        warning: 1,
-        suspended: 0,
-        locked_out: 0,
-        plans: serde_json::json!([]),
-    };
-    let snapshot = LicenseSnapshot { run, at: at(0), skus: vec![sku], subscriptions: Vec::new() };
-    place.history.record_license_snapshot(&snapshot).await.unwrap();
-    let latest = told(&place.history, "select name, bought, assigned, free, next_lifecycle from license_latest").await;
-    assert_eq!(latest, ["E5 Developer|25|27|-1|-"]);
+    let history = &place.history;
+    for (id, when, assigned) in [("aaaa0001", 0, 20), ("aaaa0002", 60, 27), ("aaaa0003", 120, 27)] {
+        let run = past_run(history, id, Trigger::Schedule, when).await;
+        let snapshot =
+            LicenseSnapshot { run, at: at(when), skus: vec![developer_pack(assigned)], subscriptions: Vec::new() };
+        history.record_licenses("licenses", &snapshot, &News::default()).await.unwrap();
+    }
+    let latest = told(history, "select time, name, bought, assigned, free, next_lifecycle from license_latest").await;
+    assert_eq!(latest, ["2026-09-21T14:15:20Z|E5 Developer|25|27|-1|-"]);
     assert_eq!(
-        columns(&place.history, "license_latest").await,
-        "time sku part_number name status bought assigned free warning suspended locked_out next_lifecycle trial"
+        columns(history, "license_latest").await,
+        "time sku part_number name status bought assigned free warning suspended locked_out next_lifecycle trial applies_to"
     );
+    let over_time = told(history, "select since, until, assigned, free from license_over_time order by since").await;
+    assert_eq!(over_time, ["2026-09-21T14:13:20Z|2026-09-21T14:14:20Z|20|6", "2026-09-21T14:14:20Z|-|27|-1"]);
+    assert_eq!(
+        columns(history, "license_over_time").await,
+        "sku part_number name since until status bought assigned free warning suspended locked_out"
+    );
+}
+
+#[tokio::test]
+async fn events_and_gauges_are_told_in_words_and_readable_times() {
+    let place = Place::new().await;
+    let run = past_run(&place.history, "aaaa0001", Trigger::Schedule, 0).await;
+    let event = Event {
+        kind: EventKind::DateMoved,
+        severity: Severity::Info,
+        key: "date_moved/s-1/x".to_owned(),
+        subject: "s-1".to_owned(),
+        title: "E5 ends later".to_owned(),
+        lines: vec!["a line".to_owned()],
+    };
+    let gauge = Gauge {
+        state: GaugeState::Active,
+        days_left: None,
+        ends: Some(at(90 * 86_400)),
+        moved: Some(Moved { noticed: at(0), from: at(0), to: at(90 * 86_400) }),
+        calls_since: 2,
+        why: None,
+        part_number: "DEVELOPERPACK_E5".to_owned(),
+        subscription: Some("s-1".to_owned()),
+        status: Some("Enabled".to_owned()),
+        gone: false,
+        known_end: Some(at(90 * 86_400)),
+        read_as: Some(ReadAs::App),
+        read_at: at(0),
+    };
+    let news = News { events: vec![event], ..News::default() };
+    let watched = Watched { job: "keepalive".to_owned(), gauge: gauge.as_of(at(0)), news };
+    place.history.record_gauge(&run, &watched).await.unwrap();
+    let gauges = "select time, state, days_left, ends, moved, moved_days, calls_since from keepalive_gauge";
+    let expected = "2026-09-21T14:13:20Z|active|90|2026-12-20T14:13:20Z|2026-09-21T14:13:20Z|90.0|2";
+    assert_eq!(told(&place.history, gauges).await, [expected]);
+    assert_eq!(
+        columns(&place.history, "keepalive_gauge").await,
+        "run job time part_number state days_left why subscription status ends gone moved moved_days calls_since read_as"
+    );
+    let events = told(&place.history, "select job, time, kind, severity, title, lines from license_event").await;
+    assert_eq!(events, ["keepalive|2026-09-21T14:13:20Z|date_moved|info|E5 ends later|[\"a line\"]"]);
+    assert_eq!(columns(&place.history, "license_event").await, "id run job time kind severity key subject title lines");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::graph::{GraphError, RawAnswer};
 use crate::history::calls::Verdict as CallVerdict;
@@ -73,17 +73,46 @@ pub(super) fn wrong(what: &str) -> (CallVerdict, Option<String>) {
     (CallVerdict::WrongShape, Some(format!("answered with {what}")))
 }
 
-/// An answer as it is kept: JSON alone, without what names or reaches a person, and not too long.
+/// An answer as it is kept: JSON alone, without what names or reaches a person. Of a list that is too long, as much from
+/// its beginning as there is room for.
 pub(super) fn kept(body: &[u8]) -> Option<String> {
     let mut value: Value = serde_json::from_slice(body).ok()?;
     redact(&mut value);
-    let text = value.to_string();
-    (text.len() <= KEPT_BODY).then_some(text)
+    let mut left_out = 0;
+    loop {
+        let text = value.to_string();
+        if text.len() <= KEPT_BODY {
+            return Some(text);
+        }
+        let fits = value.get("value").and_then(Value::as_array).map(|items| items.len() * KEPT_BODY / text.len());
+        let Some(items) = value.get_mut("value").and_then(Value::as_array_mut).filter(|items| !items.is_empty()) else {
+            return Some(json!({ "graphkeeper.left_out": format!("{} bytes", text.len()) }).to_string());
+        };
+        let keep = fits.unwrap_or(0).min(items.len() - 1);
+        left_out += items.len() - keep;
+        items.truncate(keep);
+        value["graphkeeper.left_out"] = json!(left_out);
+    }
 }
 
-/// Words in a key whose value is about a person, and words that are not although they look so.
-const PERSONAL: [&str; 8] = ["name", "mail", "phone", "address", "location", "token", "secret", "password"];
-const HARMLESS: [&str; 3] = ["skupartnumber", "serviceplanname", "accountname"];
+/// Words in a key whose value is about a person, and keys that are about none although they look so.
+const PERSONAL: [&str; 14] = [
+    "name",
+    "mail",
+    "phone",
+    "address",
+    "location",
+    "token",
+    "secret",
+    "password",
+    "employee",
+    "title",
+    "birth",
+    "about",
+    "immutableid",
+    "url",
+];
+const HARMLESS: [&str; 2] = ["serviceplanname", "accountname"];
 
 fn redact(value: &mut Value) {
     match value {
@@ -122,13 +151,25 @@ mod tests {
 
     #[test]
     fn a_kept_answer_names_nobody() {
-        let body = r#"{"id":"7","displayName":"Ana","mail":"ana@x.example","businessPhones":["+1"],
+        let body = r#"{"id":"7","displayName":"Ana","mail":"ana@x.example","businessPhones":["+1"],"employeeId":"E77",
                        "aboutMe":"write to ana@x.example","skuPartNumber":"E5","manager":{"userPrincipalName":"bo@x"}}"#;
         let kept = kept(body.as_bytes()).unwrap();
-        for private in ["Ana", "ana@", "+1", "bo@"] {
+        for private in ["Ana", "ana@", "+1", "bo@", "E77"] {
             assert!(!kept.contains(private), "{private} in {kept}");
         }
         assert!(kept.contains("\"skuPartNumber\":\"E5\"") && kept.contains("\"id\":\"7\""), "{kept}");
         assert_eq!(super::kept(b"<html>"), None);
+    }
+
+    #[test]
+    fn of_a_long_answer_as_much_is_kept_as_there_is_room_for() {
+        let list = json!({ "value": vec![json!({ "id": "0".repeat(1_000) }); 100] }).to_string();
+        let kept_list = kept(list.as_bytes()).unwrap();
+        let read: Value = serde_json::from_str(&kept_list).unwrap();
+        let items = read["value"].as_array().unwrap().len();
+        assert!(kept_list.len() <= KEPT_BODY && items > 10, "{items}");
+        assert_eq!(read["graphkeeper.left_out"], 100 - items);
+        let thing = json!({ "id": "0".repeat(20_000) }).to_string();
+        assert!(kept(thing.as_bytes()).unwrap().contains("left_out"));
     }
 }

@@ -9,9 +9,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::domain::decision::{ChangeKind, Tally};
+use crate::domain::event::{Alarms, Event, News};
+use crate::domain::gauge::Gauge;
 use crate::domain::run::{JobKind, Outcome, PlanId, RunId, Trigger};
 use crate::history::calls::{CallRow, Verdict as CallVerdict};
 use crate::history::error::HistoryError;
+use crate::history::gauge::Watched;
 use crate::http::calls::Call;
 use crate::jobs::answers::Reply;
 use crate::jobs::error::{JobError, chain};
@@ -57,6 +60,14 @@ pub struct Finish {
     /// How many people's managers are known to be wrong, or not known to be right. For managers jobs.
     pub unresolved: Option<u64>,
     pub details: Details,
+    /// The subscription that a keepalive job watches.
+    pub gauge: Option<Box<Gauge>>,
+    /// What the run noticed of licenses and subscriptions. Also in the history: [`crate::history::events`].
+    #[serde(default)]
+    pub events: Vec<Event>,
+    /// The alarms that stand after a reading of the gauge, for the history alone.
+    #[serde(skip)]
+    pub alarms: Alarms,
 }
 
 impl Default for Finish {
@@ -68,6 +79,9 @@ impl Default for Finish {
             hint: None,
             unresolved: None,
             details: Details::None,
+            gauge: None,
+            events: Vec::new(),
+            alarms: Alarms::new(),
         }
     }
 }
@@ -125,15 +139,26 @@ pub struct LicensesDetails {
 }
 
 /// One product, for people.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct ProductLine {
+    /// The product's GUID.
+    pub sku: String,
     pub part_number: String,
+    /// What people call it.
+    pub name: String,
     pub status: String,
-    pub bought: i64,
-    pub assigned: i64,
-    /// Below zero when over-used.
+    pub bought: u64,
+    pub assigned: u64,
+    /// Past their end, still usable.
+    pub warning: u64,
+    pub suspended: u64,
+    pub locked_out: u64,
+    /// An estimate, see [`crate::history::licenses::SkuRow::free`]. Below zero when more is assigned than there is.
     pub free: i64,
+    /// By how many seats; 0 also where the product is suspended and its seats mean nothing.
+    pub over_used_by: u64,
     pub next_lifecycle: Option<Timestamp>,
+    pub trial: Option<bool>,
 }
 
 impl Finish {
@@ -193,8 +218,8 @@ impl Finish {
             reason: Some(error.reason()),
             message: chain(error),
             hint: error.hint(),
-            unresolved: None,
             details,
+            ..Self::default()
         }
     }
 
@@ -232,14 +257,24 @@ impl Finish {
                 tally["notes"] = json!(managers.notes);
                 tally
             }
-            Details::Licenses(licenses) => json!({ "products": licenses.products.len() }),
-            Details::Keepalive(replies) => json!({ "requests": replies.len() }),
+            Details::Licenses(licenses) => {
+                json!({ "products": licenses.products.len(), "events": self.events.len() })
+            }
+            Details::Keepalive(replies) => json!({ "requests": replies.len(), "events": self.events.len() }),
             Details::None => json!({}),
         };
         if let Some(counts) = tally.as_object_mut() {
             counts.insert("calls".to_owned(), Value::Object(by_service(calls)));
         }
         tally
+    }
+
+    /// What a run of `job` found of the subscription that it watches, for the history.
+    #[must_use]
+    pub fn watched(&self, job: &str) -> Option<Box<Watched>> {
+        let gauge = self.gauge.as_deref()?.clone();
+        let news = News { events: self.events.clone(), alarms: self.alarms.clone() };
+        Some(Box::new(Watched { job: job.to_owned(), gauge, news }))
     }
 
     /// The run's calls as rows: what failed, what answered in another shape than promised.
@@ -331,7 +366,9 @@ mod tests {
             bought: 25,
             assigned: 30,
             free: -5,
+            over_used_by: 5,
             next_lifecycle: Some(Timestamp::UNIX_EPOCH),
+            ..ProductLine::default()
         };
         let reply = Reply {
             path: "/me".to_owned(),

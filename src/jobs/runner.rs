@@ -290,7 +290,8 @@ impl Runner {
             tally: Some(finish.tally(calls)),
             unresolved: finish.unresolved,
         };
-        End { closing, calls: if job.keeps_calls() { finish.call_rows(calls) } else { Vec::new() } }
+        let calls = if job.keeps_calls() { finish.call_rows(calls) } else { Vec::new() };
+        End { closing, calls, watched: finish.watched(&job.name) }
     }
 }
 

@@ -28,7 +28,94 @@ async fn a_tenant_that_uses_more_than_it_bought_is_shown_so() {
     let org = Org::empty().await;
     org.world().write().entra.skus[0].consumed = 30;
     let run = org.run(&["run", "licenses"]).await.exits(0);
-    assert_eq!(run.json()["details"]["licenses"]["products"][0]["free"], -5);
+    let over = run.json()["details"]["licenses"]["products"][0].clone();
+    assert_eq!((&over["free"], &over["over_used_by"]), (&(-5).into(), &5.into()));
+    assert!(run.message().contains("over-used by 5"), "{}", run.message());
+    assert_eq!(run.json()["events"][0]["kind"], "over_used");
+    let again = org.run(&["run", "licenses"]).await.exits(0);
+    assert_eq!(again.json()["events"], serde_json::json!([]), "told once");
+    let shown = org.shows(&["history", "licenses"]).await.exits(0);
+    assert!(
+        shown.stdout.contains("over-used by 5") && shown.stdout.contains("Microsoft 365 E5 Developer"),
+        "{}",
+        shown.all()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changed_between_two_readings_is_told_by_run_and_as_events() {
+    let org = Org::empty().await;
+    org.configure("[jobs.licenses]\nfew_free = 5\nfew_free_by_product = { DEVELOPERPACK_E5 = 10 }");
+    let first = org.run(&["run", "licenses"]).await.exits(0);
+    let rows = org.database().await.rows().await;
+    let unchanged = org.run(&["run", "licenses"]).await.exits(0);
+    let calls = org.database().await.number("select max(n) from (select count(*) as n from call group by run)").await;
+    assert_eq!(
+        org.database().await.rows().await,
+        rows + 2 + calls,
+        "the run, its reading and its calls, and nothing else"
+    );
+    org.world().write().entra.skus[0].consumed = 17;
+    let second = org.run(&["run", "licenses"]).await.exits(0);
+    let kinds = |run: &crate::support::process::Output| {
+        let events = run.json()["events"].as_array().unwrap().clone();
+        events.iter().map(|event| event["kind"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (kinds(&first), kinds(&unchanged), kinds(&second)),
+        (vec!["few_free".to_owned()], vec![], vec!["counts_changed".to_owned()])
+    );
+    let differs = org.run(&["history", "licenses", "--diff", &first.run_id(), &second.run_id()]).await.exits(0).json();
+    let fields: Vec<_> = differs.as_array().unwrap().iter().map(|one| one["field"].as_str().unwrap()).collect();
+    assert_eq!(fields, ["assigned", "free"]);
+    let at_first = org.run(&["history", "licenses", "--at", &first.run_id()]).await.exits(0).json();
+    assert_eq!((&at_first[0]["assigned"], &at_first[0]["plans"][0]["status"]), (&16.into(), &"Success".into()));
+    let events = org.run(&["history", "licenses", "--events"]).await.exits(0).json();
+    let told: Vec<_> = events.as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap()).collect();
+    assert_eq!(told, ["counts_changed", "few_free"]);
+    let shown = org.shows(&["history", "show", &second.run_id()]).await.exits(0);
+    assert!(shown.stdout.contains("Noticed") && shown.stdout.contains("assigned from 16 to 17"), "{}", shown.stdout);
+    org.shows(&["history", "licenses", "--diff", "zzzz", "now"]).await.exits(1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gauge_that_nobody_may_read_is_unknown_and_says_why_and_the_run_is_no_worse() {
+    let org = Org::empty().await;
+    org.world().write().entra.apps[0].roles.retain(|role| role != "Organization.Read.All");
+    let run = org.run(&["run", "keepalive"]).await.exits(0);
+    let gauge = run.json()["gauge"].clone();
+    assert_eq!(gauge["state"], "unknown");
+    assert!(gauge["why"].as_str().unwrap().contains("Organization.Read.All"), "{gauge}");
+    org.configure("[jobs.keepalive]\nmin_interval = \"0 seconds\"\nsubscription = \"SPE_E3\"");
+    org.world().write().entra.apps[0].roles.push("Organization.Read.All".to_owned());
+    let other = org.run(&["run", "keepalive"]).await;
+    assert_eq!(other.json()["gauge"]["state"], "unknown");
+    assert!(other.message().contains("no subscription of SPE_E3"), "{}", other.message());
+    assert_eq!(other.json()["details"]["keepalive"].as_array().unwrap().len(), 2, "and the calls are made");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_application_the_person_reads_the_gauge() {
+    let org = Org::empty().await;
+    let text = fs::read_to_string(org.config()).unwrap();
+    let part = |from: &str, to: &str| {
+        let start = text.find(from).unwrap();
+        text[start..start + text[start..].find(to).unwrap()].to_owned()
+    };
+    let keepalive = &text[text.find("[jobs.keepalive]").unwrap()..];
+    let alone =
+        [&part("timezone", "[okta]"), &part("[entra]\n", "[entra.app]"), &part("[entra.user]", "[jobs."), keepalive];
+    fs::write(org.config(), alone.concat()).unwrap();
+    let gauge = org.run(&["run", "keepalive"]).await.exits(0).json()["gauge"].clone();
+    assert_eq!((&gauge["read_as"], &gauge["state"]), (&"user".into(), &"active".into()), "{gauge}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_that_needs_a_person_does_not_hide_how_long_the_subscription_lasts() {
+    let org = Org::empty().await;
+    org.world().write().entra.habits.refresh_tokens = RefreshTokens::Revoked;
+    let run = org.run(&["run", "keepalive"]).await.exits(5);
+    assert_eq!((run.outcome().as_str(), &run.json()["gauge"]["state"]), ("needs_human", &"active".into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,9 +127,10 @@ async fn each_request_of_the_keepalive_is_a_recorded_call() {
         .await
         .texts("select path || ' ' || status || ' ' || verdict from call where service = 'graph' order by id")
         .await;
-    assert_eq!(rows, ["/v1.0/me 200 ok", "/v1.0/subscribedSkus 200 ok"]);
+    // The last one is the gauge's, which the application reads.
+    assert_eq!(rows, ["/v1.0/me 200 ok", "/v1.0/subscribedSkus 200 ok", "/v1.0/directory/subscriptions 200 ok"]);
     let traced = "select count(*) from call where service = 'graph' and request_id is not null and client_request_id is not null";
-    assert_eq!(org.database().await.number(traced).await, 2);
+    assert_eq!(org.database().await.number(traced).await, 3);
     assert_eq!(
         org.database().await.number("select count(*) from call where body is not null").await,
         0,

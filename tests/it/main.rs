@@ -33,3 +33,4 @@ mod signin;
 mod storage;
 mod throttling;
 mod undo;
+mod year;

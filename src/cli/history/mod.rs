@@ -12,6 +12,7 @@ mod runs;
 mod show;
 
 pub(super) use runs::outcome;
+pub(super) use show::noticed;
 
 use jiff::Timestamp;
 
@@ -28,10 +29,7 @@ pub(super) async fn run(global: &Global, arguments: &History, now: Timestamp) ->
         Some(HistoryCommand::Show { id }) => show::show(&desk, id).await?,
         Some(HistoryCommand::Changes { range, user }) => changes::list(&desk, range, user.as_deref()).await?,
         Some(HistoryCommand::Calls { run }) => calls::list(&desk, run).await?,
-        Some(HistoryCommand::Licenses { at, diff }) => match diff.as_deref() {
-            Some([before, after]) => licenses::differences(&desk, before, after).await?,
-            _ => licenses::list(&desk, at.as_ref()).await?,
-        },
+        Some(HistoryCommand::Licenses(asked)) => licenses::run(&desk, asked).await?,
         Some(HistoryCommand::Missed(range)) => missed::list(&desk, range).await?,
         Some(HistoryCommand::Export(what)) => export::export(&desk, what).await?,
         Some(HistoryCommand::Prune { dry_run }) => prune::prune(&desk, *dry_run).await?,

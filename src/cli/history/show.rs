@@ -16,6 +16,8 @@ use crate::cli::render::{Cell, Table, duration, local, relative};
 use crate::control::carry::LIST_RUNS;
 use crate::control::refusal::{Refusal, one};
 use crate::domain::decision::{Kinds, Reason, Tally};
+use crate::domain::event::Event;
+use crate::domain::gauge::Gauge;
 use crate::domain::run::{PlanId, RunId};
 use crate::history::changes::Change;
 use crate::history::plans::{LoadedPlan, diff};
@@ -69,7 +71,9 @@ async fn run_page(desk: &Desk, history: &History, id: &RunId) -> Result<Page, Fa
     let changes = history.changes_of_run(id).await?;
     let plans = history.plans_of_run(id).await?;
     let calls = history.calls_of_run(id).await?.len();
-    Ok(page(&Told { run, changes, plans, calls }, desk.zone(), desk.now, desk.width))
+    let gauge = history.gauge_of_run(id).await?;
+    let events = history.events_of_run(id).await?;
+    Ok(page(&Told { run, changes, plans, calls, gauge, events }, desk.zone(), desk.now, desk.width))
 }
 
 /// All that is told of a run.
@@ -80,14 +84,19 @@ struct Told {
     plans: Vec<PlanId>,
     /// How many single calls are kept.
     calls: usize,
+    /// What it found of the subscription that it watches.
+    gauge: Option<Gauge>,
+    /// What it noticed of licenses and subscriptions.
+    events: Vec<Event>,
 }
 
 /// A run as text, JSON and the rows of its changes.
 ///
 /// JSON: `{run, job, kind, trigger, caller, started, ended, outcome, reason, message, hint, unresolved, pid, host,
-/// config_fingerprint, tally, reasons, changes, plans, calls}`. `tally` is what the kind of job counted; `reasons` is a
+/// config_fingerprint, tally, reasons, changes, plans, calls, gauge, events}`. `tally` is what the kind of job counted; `reasons` is a
 /// list of `{reason, people, meaning, remedy}`; `changes` is as of `history changes`; `plans` are ids; `calls` is how many
-/// `history calls` lists.
+/// `history calls` lists; `gauge` is null or as of `jobs`, but as the run found it; `events` is a list of `{kind, severity,
+/// key, subject, title, lines}`.
 fn page(told: &Told, zone: &TimeZone, now: Timestamp, width: Option<u16>) -> Page {
     let rows = changes::table(&told.changes, zone, changes::Shown::OfRun);
     let tally = told.run.managers_tally();
@@ -103,6 +112,10 @@ fn page(told: &Told, zone: &TimeZone, now: Timestamp, width: Option<u16>) -> Pag
     }
     section(&mut text, "People by reason", &reasons, width);
     section(&mut text, "Written", &rows, width);
+    if let Some(gauge) = &told.gauge {
+        let _ = writeln!(text, "\nSubscription of {}\n  {}", gauge.part_number, gauge.line());
+    }
+    noticed(&mut text, &told.events);
     footing(&mut text, told);
     Page { text, json: object(told, &reasons, &rows), rows }
 }
@@ -122,6 +135,17 @@ fn heading(run: &Run, zone: &TimeZone, now: Timestamp) -> String {
     let _ = writeln!(text, "  why    {}, by {}", run.trigger, run.caller);
     let _ = writeln!(text, "  where  {}, process {}, configuration {}", run.host, run.pid, run.config_fingerprint);
     text
+}
+
+/// Adds what a run noticed, a line each with what there is to say beside it.
+pub(in crate::cli) fn noticed(text: &mut String, events: &[Event]) {
+    for (place, event) in events.iter().enumerate() {
+        let heading = if place == 0 { "\nNoticed\n" } else { "" };
+        let _ = writeln!(text, "{heading}  {}: {}", event.severity, event.title);
+        for line in &event.lines {
+            let _ = writeln!(text, "    {line}");
+        }
+    }
 }
 
 fn footing(text: &mut String, told: &Told) {
@@ -200,6 +224,8 @@ fn object(told: &Told, reasons: &Table, changes: &Table) -> Value {
         "changes": changes.to_json(),
         "plans": told.plans,
         "calls": told.calls,
+        "gauge": told.gauge,
+        "events": told.events,
     })
 }
 
@@ -215,7 +241,8 @@ mod tests {
         let id = crate::cli::samples::managers_run(history, "aaaa0001", 0).await;
         let changes = history.changes_of_run(&id).await.unwrap();
         let run = history.run(&id).await.unwrap().unwrap();
-        let told = Told { run, changes, plans: vec![PlanId::stored("paaaa1111")], calls: 0 };
+        let told =
+            Told { run, changes, plans: vec![PlanId::stored("paaaa1111")], calls: 0, gauge: None, events: Vec::new() };
         let page = page(&told, &TimeZone::UTC, at(3600), None);
         insta::assert_snapshot!(page.text, @r"
         Run aaaa0001 of managers: partial

@@ -9,7 +9,7 @@ use crate::config::key::{KeyPath, Step};
 use crate::config::near::nearest;
 use crate::config::parse::Parser;
 use crate::config::raw::{KINDS, List, RawJob};
-use crate::config::settings::{JobSettings, KeepaliveSettings, Work, Zone};
+use crate::config::settings::{JobSettings, KeepaliveSettings, LicensesSettings, Work, Zone};
 use crate::domain::run::JobKind;
 use crate::schedule::{Anchor, Schedule, ScheduleError};
 
@@ -21,6 +21,10 @@ const OTHER_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// What a keepalive job calls when it names nothing.
 const REQUESTS: [&str; 2] = ["/subscribedSkus", "/me"];
+
+/// The developer program's product.
+/// Source: <https://learn.microsoft.com/entra/identity/users/licensing-service-plan-reference>
+const SUBSCRIPTION: &str = "DEVELOPERPACK_E5";
 
 impl Parser<'_> {
     pub(super) fn jobs(
@@ -51,7 +55,7 @@ impl Parser<'_> {
         let timeout = self.time_limit(&path.key("timeout"), raw.timeout.as_deref(), patience);
         let work = match kind? {
             JobKind::Managers => Work::Managers(Box::new(self.managers(&path, raw)?)),
-            JobKind::Licenses => Work::Licenses,
+            JobKind::Licenses => Work::Licenses(self.licenses(&path, &raw)),
             JobKind::Keepalive => Work::Keepalive(self.keepalive(&path, raw, loopback)),
         };
         let job = JobSettings { name, schedule, zone, jitter, catch_up, catch_up_within, timeout, work };
@@ -110,6 +114,26 @@ impl Parser<'_> {
         cron.or(every).flatten()
     }
 
+    fn licenses(&mut self, path: &KeyPath, raw: &RawJob) -> LicensesSettings {
+        let few_free = raw.few_free.and_then(|seats| self.seats(&path.key("few_free"), seats));
+        let key = path.key("few_free_by_product");
+        let written = raw.few_free_by_product.iter().flatten();
+        let few_free_by_product = written.filter_map(|(product, seats)| {
+            let seats = self.seats(&key.key(product), (*seats)?)?;
+            Some((product.to_lowercase(), seats))
+        });
+        LicensesSettings { few_free, few_free_by_product: few_free_by_product.collect() }
+    }
+
+    /// A number of seats.
+    fn seats(&mut self, path: &KeyPath, written: i64) -> Option<u32> {
+        let seats = u32::try_from(written).ok();
+        if seats.is_none() {
+            self.report.problem(path, format!("`{written}` is not a number of seats, such as 5; 0 is never"));
+        }
+        seats
+    }
+
     fn keepalive(&mut self, path: &KeyPath, raw: RawJob, loopback: bool) -> KeepaliveSettings {
         let requests = match raw.requests {
             Some(requests) => self.requests(&path.key("requests"), requests),
@@ -120,7 +144,12 @@ impl Parser<'_> {
         if min_interval < HOUR && !loopback {
             self.report.problem(&key, "must be at least 1 hour: a sandbox is kept alive by use, not by noise");
         }
-        KeepaliveSettings { requests, min_interval, save_bodies: raw.save_bodies.unwrap_or(false) }
+        let subscription = match raw.subscription {
+            Some(written) => self.required(&path.key("subscription"), Some(written), ""),
+            None => None,
+        };
+        let subscription = subscription.unwrap_or_else(|| SUBSCRIPTION.to_owned());
+        KeepaliveSettings { requests, min_interval, save_bodies: raw.save_bodies.unwrap_or(false), subscription }
     }
 
     fn requests(&mut self, path: &KeyPath, written: List<String>) -> Vec<String> {
@@ -161,8 +190,10 @@ fn wrong_request(request: &str) -> Option<&'static str> {
         return Some("must not begin with the version: write \"/me\", not \"/v1.0/me\"");
     }
     let odd = |letter: char| letter.is_whitespace() || letter.is_control() || matches!(letter, '#' | '\\');
-    if request.contains(odd) || request.split(['/', '?']).any(|part| part == "..") {
-        return Some("is not a plain path: no blanks, `#`, `\\` or `..`");
+    // A dot that is written `%2e` still climbs.
+    let path = lower.split('?').next().unwrap_or_default().replace("%2e", ".").replace("%2f", "/").replace("%5c", "\\");
+    if request.contains(odd) || path.contains('\\') || path.split('/').any(|part| matches!(part, "." | "..")) {
+        return Some("is not a plain path: no blanks, `#`, `\\`, `.` or `..`");
     }
     None
 }

@@ -228,7 +228,8 @@ async fn licenses_are_read_with_their_dates() {
     .await;
     let graph = graph(&server);
     let skus = graph.list_skus(Identity::App).await.unwrap();
-    assert_eq!((skus[0].free(), skus[0].plans[0].name.as_str()), (-1, "EXCHANGE"));
+    assert_eq!((skus[0].enabled, skus[0].warning, skus[0].assigned), (25, 1, 27));
+    assert_eq!(skus[0].plans[0].name, "EXCHANGE");
     let subscriptions = graph.list_subscriptions(Identity::App).await.unwrap();
     assert_eq!(subscriptions[0].next_lifecycle, Some("2026-12-15T00:00:00Z".parse().unwrap()));
     assert_eq!((subscriptions[1].next_lifecycle, subscriptions[1].is_trial), (None, None));

@@ -86,6 +86,7 @@ impl Summary {
             hint,
             unresolved: None,
             details: self.no_changes(tally),
+            ..Finish::default()
         }
     }
 
@@ -122,6 +123,7 @@ impl Summary {
             hint: id.as_ref().map(|id| format!("`graphkeeper approve {id}` carries it out")),
             unresolved: Some(unresolved),
             details: self.details(tally.clone(), id, lines),
+            ..Finish::default()
         }
     }
 
@@ -187,6 +189,7 @@ impl Summary {
             hint,
             unresolved: Some(unresolved),
             details: self.details(tally, done.held_plan.clone(), lines),
+            ..Finish::default()
         }
     }
 }
