@@ -15,7 +15,8 @@ use uuid::Uuid;
 
 use crate::auth::jwt::{Head, KeyError, Scheme, SigningKey};
 use crate::http::Answer;
-use crate::http::header::{DATE, HeaderName};
+use crate::http::advice::served_at;
+use crate::http::header::HeaderName;
 
 /// The header of a proof.
 pub(super) const DPOP: HeaderName = HeaderName::from_static("dpop");
@@ -81,9 +82,7 @@ impl Prover {
 
     /// Takes up the other side's time of day. Whether that changes what proofs say.
     pub(super) fn hear_time(&self, answer: &Answer, now: Timestamp) -> bool {
-        let Some(theirs) = answer.headers.get(DATE).and_then(|value| value.to_str().ok()).and_then(http_date) else {
-            return false;
-        };
+        let Some(theirs) = served_at(&answer.headers) else { return false };
         // Their stamp is cut to whole seconds: one more back is never in the future.
         let ahead = SignedDuration::from_secs(theirs.as_second() - now.as_second() - 1);
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -91,10 +90,6 @@ impl Prover {
         heard.ahead = ahead;
         changes
     }
-}
-
-fn http_date(text: &str) -> Option<Timestamp> {
-    jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
 }
 
 /// The address without query and fragment, its path decoded: that is how Okta compares.

@@ -21,7 +21,7 @@ pub struct RateWindow {
 #[must_use]
 pub fn wait(status: u16, headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     if let Some(text) = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()) {
-        return retry_after(text.trim(), served_at(headers, now));
+        return retry_after(text.trim(), served_at(headers).unwrap_or(now));
     }
     let window = rate_window(headers, now)?;
     // Okta marks too many requests at once by a limit of 0; its reset is only a hint then.
@@ -48,16 +48,18 @@ pub fn rate_window(headers: &HeaderMap, now: Timestamp) -> Option<RateWindow> {
         limit: u32::try_from(number("x-rate-limit-limit")?).ok()?,
         remaining: u32::try_from(number("x-rate-limit-remaining")?).ok()?,
         // One second more: both stamps are cut to whole seconds.
-        ends_in: between(served_at(headers, now), reset) + Duration::from_secs(1),
+        ends_in: between(served_at(headers).unwrap_or(now), reset) + Duration::from_secs(1),
     })
 }
 
-fn served_at(headers: &HeaderMap, now: Timestamp) -> Timestamp {
-    headers.get(DATE).and_then(|value| http_date(value.to_str().ok()?)).unwrap_or(now)
+/// The moment of an answer by the clock of whoever gave it, in whole seconds; `None` where it says none.
+#[must_use]
+pub fn served_at(headers: &HeaderMap) -> Option<Timestamp> {
+    http_date(headers.get(DATE)?.to_str().ok()?)
 }
 
-/// A `Date`, as headers have it.
-pub(super) fn http_date(text: &str) -> Option<Timestamp> {
+/// A date, as headers have it.
+fn http_date(text: &str) -> Option<Timestamp> {
     rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
 }
 

@@ -2,11 +2,10 @@
 
 use jiff::Timestamp;
 use reqwest::Response;
-use reqwest::header::{DATE, HeaderMap};
 use reqwest::tls::{TlsInfo, Version};
 use url::Url;
 
-use crate::http::advice::http_date;
+use crate::http::advice::served_at;
 use crate::http::calls::Service;
 use crate::http::redact;
 use crate::pki::Certificate;
@@ -42,14 +41,10 @@ impl Heard {
             service,
             host: redact::host(url),
             ours: now,
-            theirs: date(response.headers()),
+            theirs: served_at(response.headers()),
             tls: (url.scheme() == "https").then(|| response.extensions().get::<TlsInfo>().map(tls).unwrap_or_default()),
         }
     }
-}
-
-fn date(headers: &HeaderMap) -> Option<Timestamp> {
-    http_date(headers.get(DATE)?.to_str().ok()?)
 }
 
 fn tls(info: &TlsInfo) -> Tls {
