@@ -364,6 +364,12 @@ pub enum What {
     Missed,
     /// Single requests
     Calls,
+    /// Counts of licenses as long as they were the same, as in the view `license_over_time`
+    Licenses,
+    /// What runs noticed of licenses and subscriptions, as in the view `license_event`
+    Events,
+    /// What keepalive runs found of their subscription, as in the view `keepalive_gauge`
+    Gauges,
 }
 
 impl What {
@@ -375,6 +381,9 @@ impl What {
             Self::Decisions => Rows::Decisions,
             Self::Missed => Rows::Missed,
             Self::Calls => Rows::Calls,
+            Self::Licenses => Rows::Licenses,
+            Self::Events => Rows::Events,
+            Self::Gauges => Rows::Gauges,
         }
     }
 }

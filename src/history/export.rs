@@ -26,6 +26,12 @@ pub enum Rows {
     Missed,
     /// Single requests, with the job of their run.
     Calls,
+    /// The view `license_over_time`.
+    Licenses,
+    /// The view `license_event`.
+    Events,
+    /// The view `keepalive_gauge`.
+    Gauges,
 }
 
 impl Rows {
@@ -60,6 +66,21 @@ impl Rows {
                         call.error, call.request_id, call.client_request_id, call.body
                    from call join run on run.id = call.run
                   where call.at >= ?1 and call.at < ?2 order by call.at, call.id"
+            }
+            // Counts belong to every day on which they were so.
+            Self::Licenses => {
+                "select * from license_over_time
+                  where (until is null or until >= strftime('%Y-%m-%dT%H:%M:%SZ', ?1 / 1000, 'unixepoch'))
+                    and since < strftime('%Y-%m-%dT%H:%M:%SZ', ?2 / 1000, 'unixepoch')
+                  order by since, name, sku"
+            }
+            Self::Events => {
+                "select view.* from event as ranged join license_event as view on view.id = ranged.id
+                  where ranged.at >= ?1 and ranged.at < ?2 order by ranged.at, ranged.id"
+            }
+            Self::Gauges => {
+                "select view.* from gauge as ranged join keepalive_gauge as view on view.run = ranged.run
+                  where ranged.at >= ?1 and ranged.at < ?2 order by ranged.at, ranged.id"
             }
         }
     }
@@ -117,9 +138,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::event::News;
     use crate::domain::run::Trigger;
     use crate::history::changes::Confirmation;
-    use crate::history::testing::{Place, at, intent, past_run, write};
+    use crate::history::licenses::{LicenseSnapshot, SkuRow};
+    use crate::history::testing::{Place, at, intent, past_run, sku, write};
 
     async fn exported(history: &History, rows: Rows, since: Option<i64>, until: Option<i64>) -> Vec<Value> {
         let mut found = Vec::new();
@@ -146,8 +169,30 @@ mod tests {
         assert_eq!((&runs[0]["seconds"], &runs[0]["tally"]), (&json!(1.0), &Value::Null));
         let changes = exported(history, Rows::Changes, Some(11), None).await;
         assert_eq!((changes.len(), &changes[0]["login"]), (3, &json!("person2@example.com")));
-        for rows in [Rows::Decisions, Rows::Missed, Rows::Calls] {
+        for rows in [Rows::Decisions, Rows::Missed, Rows::Calls, Rows::Licenses, Rows::Events, Rows::Gauges] {
             assert_eq!(exported(history, rows, None, None).await, [] as [Value; 0], "{rows:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn counts_of_licenses_are_exported_for_every_day_on_which_they_held() {
+        let place = Place::new().await;
+        let history = &place.history;
+        for (when, assigned) in [(0, 1), (10, 1), (20, 2), (30, 2)] {
+            let run = past_run(history, &format!("aaaa00{when:02}"), Trigger::Schedule, when).await;
+            let skus = vec![SkuRow { assigned, ..sku("E5") }];
+            let read = LicenseSnapshot { run, at: at(when), skus, subscriptions: Vec::new() };
+            history.record_licenses("licenses", &read, &News::default()).await.unwrap();
+        }
+        for (since, until, told) in [
+            (None, None, vec![1, 2]),
+            (Some(10), Some(20), vec![1]),
+            (Some(21), None, vec![2]),
+            (Some(90), None, vec![2]),
+        ] {
+            let rows = exported(history, Rows::Licenses, since, until).await;
+            let assigned: Vec<&Value> = rows.iter().map(|row| &row["assigned"]).collect();
+            assert_eq!(assigned, told, "{since:?} {until:?}");
         }
     }
 

@@ -78,7 +78,7 @@ async fn every_row_can_be_exported_for_programs_and_spreadsheets() {
     let json = org.run(&["history", "export", "decisions"]).await.exits(0).json();
     let people = json.as_array().unwrap();
     assert!(people.len() >= 2 && people.iter().all(|row| row["evidence"].is_object()), "{json}");
-    for what in ["runs", "missed", "calls"] {
+    for what in ["runs", "missed", "calls", "licenses", "events", "gauges"] {
         let rows = org.run(&["history", "export", what, "--since", "1 hour ago"]).await.exits(0);
         assert!(rows.json().is_array(), "{}", rows.stdout);
     }

@@ -73,7 +73,7 @@ async fn json(
 /// Columns that hold JSON are JSON here too.
 fn parsed(column: &str, value: Value) -> Value {
     match (column, &value) {
-        ("tally" | "evidence", Value::String(text)) => serde_json::from_str(text).unwrap_or(value),
+        ("tally" | "evidence" | "lines", Value::String(text)) => serde_json::from_str(text).unwrap_or(value),
         _ => value,
     }
 }
