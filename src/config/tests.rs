@@ -565,6 +565,19 @@ fn what_is_allowed_and_risky_is_warned_of() {
 }
 
 #[test]
+fn a_request_that_is_listed_twice_is_made_once_and_warned_of() {
+    let requests = r#"["/me", "/ME/", "/users?$filter=a", "/Users?$filter=A", "/subscribedSkus"]"#;
+    let settings = parse(&format!("{GOOD}[jobs.keepalive]\nkind = \"keepalive\"\nrequests = {requests}\n")).unwrap();
+    let Work::Keepalive(keepalive) = &settings.jobs["keepalive"].work else { panic!("no keepalive") };
+    assert_eq!(keepalive.requests, ["/me", "/users?$filter=a", "/Users?$filter=A", "/subscribedSkus"]);
+    let warnings: Vec<_> = settings.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        ["gk.toml:14:20: jobs.keepalive.requests[1]: is the same request as `/me`, and made once a run"]
+    );
+}
+
+#[test]
 fn catching_up_is_read_and_what_changes_nothing_is_warned_of() {
     let job = |lines: &str| format!("{GOOD}[jobs.licenses]\nkind = \"licenses\"\n{lines}\n");
     let settings = parse(&job("every = \"2 hours\"\ncatch_up = \"all\"\ncatch_up_within = \"20 hours\"")).unwrap();

@@ -139,6 +139,29 @@ async fn each_request_of_the_keepalive_is_a_recorded_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn any_endpoint_in_any_spelling_is_called_and_judged_and_its_answer_kept_without_a_name() {
+    let org = Org::team(["ana"]).await;
+    org.configure(
+        "[jobs.keepalive]\nrequests = [\"/ME\", \"/SubscribedSKUs\", \"/me/manager\", \"/me/\"]\nsave_bodies = true",
+    );
+    let run = org.run(&["run", "keepalive"]).await.exits(3);
+    let verdicts = org.database().await.texts("select path || ' ' || status || ' ' || verdict from call where service = 'graph' and path not like '%subscriptions' order by id").await;
+    assert_eq!(
+        verdicts,
+        ["/v1.0/ME 200 ok", "/v1.0/SubscribedSKUs 200 ok", "/v1.0/me/manager 403 failed"],
+        "{}",
+        run.all()
+    );
+    assert!(run.message().contains("/me/manager (403"), "{}", run.message());
+    let bodies = org.database().await.texts("select body from call where body is not null order by id").await;
+    assert!(bodies[1].contains("DEVELOPERPACK_E5"), "{bodies:?}");
+    for body in &bodies {
+        assert!(body.len() <= 16 * 1024 && !body.contains("@contoso"), "{body}");
+    }
+    assert!(bodies[0].contains("\"userPrincipalName\":\"(redacted)\""), "{}", bodies[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_of_the_wrong_shape_is_no_success_and_one_bad_endpoint_is_named() {
     for fault in [Fault::HtmlWith200, Fault::Status { status: 403, html: false }, Fault::CutJson] {
         let org = Org::empty().await;

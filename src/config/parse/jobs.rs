@@ -158,12 +158,19 @@ impl Parser<'_> {
         if requests.is_empty() && !gaps {
             self.report.problem(path, "names no request, such as \"/me\"");
         }
-        for (index, request) in requests.iter().enumerate() {
-            if let Some(wrong) = wrong_request(request) {
-                self.report.problem(&path.index(index), wrong);
+        let mut different: Vec<String> = Vec::with_capacity(requests.len());
+        for (index, request) in requests.into_iter().enumerate() {
+            let known = different.iter().find(|known| is_same_request(known, &request));
+            match (wrong_request(&request), known) {
+                (Some(wrong), _) => self.report.problem(&path.index(index), wrong),
+                (None, Some(known)) => {
+                    let message = format!("is the same request as `{known}`, and made once a run");
+                    self.report.warn(&path.index(index), message);
+                }
+                (None, None) => different.push(request),
             }
         }
-        requests
+        different
     }
 
     /// A schedule that is denser than `min_interval` has runs that never happen.
@@ -179,6 +186,15 @@ impl Parser<'_> {
             self.report.warn(&path.key(key), message);
         }
     }
+}
+
+/// Graph reads paths without regard to case, and what is asked of them with it.
+fn is_same_request(one: &str, other: &str) -> bool {
+    let parts = |request: &str| {
+        let (path, query) = request.split_once('?').unwrap_or((request, ""));
+        (path.trim_end_matches('/').to_ascii_lowercase(), query.to_owned())
+    };
+    parts(one) == parts(other)
 }
 
 fn wrong_request(request: &str) -> Option<&'static str> {
