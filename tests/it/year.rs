@@ -1,62 +1,68 @@
-//! A year of a developer tenant: its date moves twice and then no more, and every run says so as it is.
+//! A year of a developer tenant: its date moves twice and then no more, and every run of the service says so as it is.
 //!
-//! The clock is not touched. A day passes when the tenant's dates come a day nearer and all that is on record lies a day
-//! further back, which is the same for whoever looks from today. `cargo test --test it year -- --show-output` prints it.
+//! Nobody touches a clock. A day passes when the tenant's dates come a day nearer and all that is on record lies a day
+//! further back, which is the same for whoever looks from today. In between the service was down: it catches up by itself
+//! whenever it starts. `cargo test --test it year -- --show-output` prints the year.
 
 #![expect(clippy::print_stdout, reason = "the year is there to be looked at, too")]
 
+use graphkeeper::clock::{Clock as _, SystemClock};
 use graphkeeper::sandbox::Options;
 use graphkeeper::sandbox::model::entra::{Sku, Subscription};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::support::Org;
 
 const PACK: &str = "DEVELOPERPACK_E5";
 
-/// Everything on record that is a moment, by table.
-const MOMENTS: [(&str, &str); 7] = [
-    ("run", "started_at ended_at"),
-    ("call", "at"),
-    ("license_reading", "at"),
-    ("subscription_snapshot", "created_at next_lifecycle"),
-    ("event", "at"),
-    ("gauge", "at ends_at known_end moved_at moved_from moved_to"),
-    ("moment", "planned_at recorded_at"),
-];
+/// Every morning at six, the floor between calls as in a real tenant.
+const DAILY: &str = r#"
+[jobs.managers]
+schedule = "0 0 1 1 *"
+catch_up = "skip"
+[jobs.licenses]
+schedule = "HOUR"
+[jobs.keepalive]
+schedule = "HOUR"
+min_interval = "1 hour"
+"#;
 
 /// Lets so many days pass.
 async fn pass(org: &Org, days: i64) {
     org.world().entra().days_pass(days);
-    let mut database = org.database().await;
-    let back = days * 86_400_000;
-    for (table, columns) in MOMENTS {
-        let set: Vec<String> = columns.split(' ').map(|column| format!("{column} = {column} - {back}")).collect();
-        database.execute(&format!("update {table} set {}", set.join(", "))).await;
-    }
-    database.execute(&format!("update alarm set date = date - {back} where date <> 0")).await;
+    org.database().await.days_pass(days).await;
 }
 
 /// The year: on which day what Microsoft does, and what the runs of that day are to say of it: the gauge, how many calls
 /// were made, and the events of the keepalive and of the licenses job.
-const YEAR: [(i64, &str, &str, u64, &str, &str); 18] = [
+const YEAR: [(i64, &str, &str, usize, &str, &str); 25] = [
     (0, "ends in 90 days", "active 90, never moved, 2 since", 2, "", ""),
-    (40, "", "active 50, never moved, 4 since", 2, "", ""),
+    (30, "", "active 60, never moved, 4 since", 2, "", ""),
     (61, "", "expiring 29, never moved, 6 since", 2, "expiring", "expiring"),
     (62, "", "expiring 28, never moved, 8 since", 2, "", ""),
     (80, "ends in 100 days", "active 100, moved by 90 0 days ago, 0 since", 2, "date_moved", "date_moved"),
-    (151, "", "expiring 29, moved by 90 71 days ago, 2 since", 2, "expiring", "expiring"),
+    (91, "", "active 89, moved by 90 11 days ago, 2 since", 2, "", ""),
+    (121, "", "active 59, moved by 90 41 days ago, 4 since", 2, "", ""),
+    (151, "", "expiring 29, moved by 90 71 days ago, 6 since", 2, "expiring", "expiring"),
     (170, "ends in 100 days", "active 100, moved by 90 0 days ago, 0 since", 2, "date_moved", "date_moved"),
-    (200, "", "active 70, moved by 90 30 days ago, 2 since", 2, "", ""),
-    (241, "", "expiring 29, moved by 90 71 days ago, 4 since", 2, "expiring", "expiring"),
-    (257, "", "expiring 13, moved by 90 87 days ago, 6 since", 2, "expiring", "expiring"),
-    (264, "", "expiring 6, moved by 90 94 days ago, 8 since", 2, "expiring", "expiring"),
-    (270, "", "expiring 0, moved by 90 100 days ago, 10 since", 2, "expiring", "expiring"),
-    (271, "Warning", "expired, moved by 90 101 days ago, 12 since", 2, "expired", "status_changed counts_changed"),
-    (301, "Suspended", "expired, moved by 90 131 days ago, 14 since", 2, "", "status_changed counts_changed"),
-    (331, "gone", "expired, gone, moved by 90 161 days ago, 16 since", 2, "gone", "disappeared"),
-    (338, "", "expired, gone, moved by 90 168 days ago, 16 since", 0, "", ""),
+    (182, "", "active 88, moved by 90 12 days ago, 2 since", 2, "", ""),
+    (212, "", "active 58, moved by 90 42 days ago, 4 since", 2, "", ""),
+    (241, "", "expiring 29, moved by 90 71 days ago, 6 since", 2, "expiring", "expiring"),
+    (257, "", "expiring 13, moved by 90 87 days ago, 8 since", 2, "expiring", "expiring"),
+    (264, "", "expiring 6, moved by 90 94 days ago, 10 since", 2, "expiring", "expiring"),
+    (270, "", "expiring 0, moved by 90 100 days ago, 12 since", 2, "expiring", "expiring"),
+    (271, "Warning", "expired, moved by 90 101 days ago, 14 since", 2, "expired", "status_changed counts_changed"),
+    (285, "", "expired, moved by 90 115 days ago, 16 since", 2, "", ""),
+    (301, "Suspended", "expired, moved by 90 131 days ago, 18 since", 2, "", "status_changed counts_changed"),
+    (315, "", "expired, moved by 90 145 days ago, 20 since", 2, "", ""),
+    (331, "gone", "expired, gone, moved by 90 161 days ago, 22 since", 2, "gone", "disappeared"),
+    (332, "", "expired, gone, moved by 90 162 days ago, 22 since", 0, "", ""),
+    (338, "", "expired, gone, moved by 90 168 days ago, 22 since", 0, "", ""),
     (345, "back for 90 days", "active 90, moved by 165 0 days ago, 0 since", 2, "back date_moved", "appeared"),
-    (365, "", "active 70, moved by 165 20 days ago, 2 since", 2, "", ""),
+    (346, "", "active 89, moved by 165 1 days ago, 2 since", 2, "", ""),
+    (364, "", "active 71, moved by 165 19 days ago, 4 since", 2, "", ""),
 ];
 
 fn microsoft_does(org: &Org, what: &str, (skus, subscriptions): &(Vec<Sku>, Vec<Subscription>)) {
@@ -86,8 +92,8 @@ fn gauge(run: &Value) -> String {
     let gauge = &run["gauge"];
     let days = gauge["days_left"].as_i64().map(|days| format!(" {days}")).unwrap_or_default();
     let gone = if gauge["gone"] == true { ", gone" } else { "" };
-    let at = |value: &Value| value.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
-    let whole_days = |from, to: jiff::Timestamp| (to.duration_since(from).as_secs() + 60) / 86_400;
+    let at = |value: &Value| value.as_str().unwrap().parse::<Timestamp>().unwrap();
+    let whole_days = |from, to: Timestamp| (to.duration_since(from).as_secs() + 60) / 86_400;
     let moved = match &gauge["moved"] {
         Value::Null => "never moved".to_owned(),
         moved => {
@@ -104,33 +110,57 @@ fn kinds(run: &Value) -> String {
     events.collect::<Vec<_>>().join(" ")
 }
 
+/// What the last run of a job is shown as.
+async fn last_run(org: &Org, job: &str) -> Value {
+    let last = format!("select id from run where job = '{job}' order by rowid desc limit 1");
+    let id = org.database().await.texts(&last).await.remove(0);
+    org.run(&["history", "show", &id]).await.exits(0).json()
+}
+
+/// Requests that keepalive and licenses make of Graph, the gauge's apart.
+fn calls(org: &Org) -> usize {
+    org.journal().count(|row| matches!(row.path.as_str(), "/v1.0/me" | "/v1.0/subscribedSkus"))
+}
+
+/// Starts the service, which was down when its moment came, and stops it when both jobs have caught up.
+async fn a_day(org: &Org) {
+    let mut service = org.serve().await;
+    service.says_times("outcome=", 2).await;
+    service.terminate();
+    service.finish().await.exits(0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_gauge_and_the_events_of_a_year_are_those_of_its_days() {
     let org = Org::start(Options::agreed(12)).await;
-    org.configure("[jobs.keepalive]\nmin_interval = \"0 seconds\"");
+    // Far from now, so that no moment comes by itself.
+    let hour = (SystemClock.now().to_zoned(TimeZone::UTC).hour() + 12) % 24;
+    let schedule = format!("0 {hour} * * *\"\ntimezone = \"UTC");
+    org.configure(&DAILY.replace("HOUR", &schedule));
     let before = {
         let mut state = org.world().write();
         state.entra.skus[0].consumed = 12;
         (state.entra.skus.clone(), state.entra.subscriptions.clone())
     };
-    println!("{:>3}  {:<17} {:<49} {:>5}  {:<16} licenses", "day", "Microsoft", "gauge", "calls", "keepalive");
-    let mut today = 0;
-    for (day, does, expected, calls, noticed, of_licenses) in YEAR {
-        if day > today {
-            pass(&org, day - today).await;
-        }
+    // It is set up the day before.
+    let service = org.serve().await;
+    service.terminate();
+    service.finish().await.exits(0);
+    println!("{:>3}  {:<16} {:<49} {:>5}  {:<15} licenses", "day", "Microsoft", "gauge", "calls", "keepalive");
+    let mut today = -1;
+    for (day, does, expected, made, noticed, of_licenses) in YEAR {
+        pass(&org, day - today).await;
         today = day;
         microsoft_does(&org, does, &before);
-        let gone = expected.contains("gone") && calls == 0;
-        let keepalive = org.run(&["run", "keepalive"]).await.exits(i32::from(gone)).json();
-        let licenses = org.run(&["run", "licenses"]).await.exits(0).json();
-        let made = keepalive["details"]["keepalive"].as_array().unwrap().len() as u64;
-        let found = (gauge(&keepalive), made, kinds(&keepalive), kinds(&licenses));
-        println!("{day:>3}  {does:<17} {:<49} {:>5}  {:<16} {}", found.0, found.1, found.2, found.3);
-        assert_eq!(found, (expected.to_owned(), calls, noticed.to_owned(), of_licenses.to_owned()), "day {day}");
-        if gone {
-            assert_eq!(keepalive["reason"], "subscription_gone");
-        }
+        let calls_before = calls(&org) + 1; // the licenses job's own
+        a_day(&org).await;
+        let (keepalive, licenses) = (last_run(&org, "keepalive").await, last_run(&org, "licenses").await);
+        let found = (gauge(&keepalive), calls(&org) - calls_before, kinds(&keepalive), kinds(&licenses));
+        println!("{day:>3}  {does:<16} {:<49} {:>5}  {:<15} {}", found.0, found.1, found.2, found.3);
+        assert_eq!(found, (expected.to_owned(), made, noticed.to_owned(), of_licenses.to_owned()), "day {day}");
+        let ends = if made == 0 { ("failed", "subscription_gone") } else { ("succeeded", "") };
+        assert_eq!((&keepalive["outcome"], keepalive["reason"].as_str().unwrap_or_default()), (&ends.0.into(), ends.1));
+        assert_eq!((&keepalive["trigger"], &licenses["outcome"]), (&"schedule".into(), &"succeeded".into()));
     }
     afterwards(&org).await;
 }
@@ -143,13 +173,22 @@ async fn afterwards(org: &Org) {
     assert_eq!(told, expected);
     let jobs = org.run(&["jobs"]).await.exits(0).json();
     let watching = jobs.as_array().unwrap().iter().find(|job| job["job"] == "keepalive").unwrap();
-    assert_eq!((&watching["gauge"]["state"], &watching["gauge"]["days_left"]), (&"active".into(), &70.into()));
+    assert_eq!((&watching["gauge"]["state"], &watching["gauge"]["days_left"]), (&"active".into(), &71.into()));
     let mut database = org.database().await;
     let runs = i64::try_from(YEAR.len()).unwrap();
     assert_eq!(database.number("select count(*) from license_reading").await, runs);
     // Enabled, its grace period, suspended, and there again.
     assert_eq!(database.number("select count(*) from license_snapshot").await, 4);
     assert_eq!(database.number("select count(*) from keepalive_gauge").await, runs);
+    // Both jobs tell of the same end and the same move under the same key, and of no end twice.
+    let ends = "select count(distinct key) * 100 + count(*) from event where kind in ('expiring', 'date_moved')";
+    assert_eq!(database.number(ends).await, 9 * 100 + 9 + 8, "the last move is that of a subscription that was new");
+    // A row a day in the ledger, whether the service was there or not.
+    for job in ["keepalive", "licenses"] {
+        let days = format!("select count(*) from moment where job = '{job}'");
+        assert_eq!(database.number(&days).await, 365, "{job}");
+        assert_eq!(database.number(&format!("{days} and disposition = 'caught_up'")).await, runs, "{job}");
+    }
     let chart = org.shows(&["history", "licenses", "--chart=ascii", "--since", "365 days ago"]).await.exits(0);
     println!("\n{}", chart.stdout);
     assert!(chart.stdout.is_ascii() && chart.stdout.contains("assigned      12"), "{}", chart.stdout);

@@ -41,6 +41,33 @@ impl Database {
         rows.iter().map(|row| row.get::<Option<String>, _>(0).unwrap_or_default()).collect()
     }
 
+    /// Lets so many days pass for all that is on record: every moment lies as much further back, whichever table it is in. The
+    /// service must not run meanwhile.
+    pub(crate) async fn days_pass(&mut self, days: i64) {
+        // Milliseconds: whatever is larger is a moment of our days, and no count. Each goes by way of a time far from all
+        // others, since rows of one table may not share a moment even for an instant.
+        const MOMENT: i64 = 1_000_000_000_000;
+        const AWAY: i64 = 1_000_000_000_000_000;
+        let back = days * 86_400_000;
+        let columns = self
+            .texts(
+                "select tables.name || ' ' || columns.name
+                   from sqlite_schema as tables join pragma_table_info(tables.name) as columns
+                  where tables.type = 'table' and lower(columns.type) = 'integer' order by 1",
+            )
+            .await;
+        let columns: Vec<(&str, &str)> = columns.iter().filter_map(|column| column.split_once(' ')).collect();
+        for table in columns.chunk_by(|one, other| one.0 == other.0) {
+            for (least, by) in [(MOMENT, AWAY - back), (AWAY, -AWAY)] {
+                let later = |(_, column): &(&str, &str)| {
+                    format!("{column} = iif({column} > {least}, {column} + {by}, {column})")
+                };
+                let set: Vec<String> = table.iter().map(later).collect();
+                self.execute(&format!("update {} set {}", table[0].0, set.join(", "))).await;
+            }
+        }
+    }
+
     /// Outcomes of a job's runs, oldest first.
     pub(crate) async fn outcomes(&mut self, job: &str) -> Vec<String> {
         self.texts(&format!("select outcome from run where job = '{job}' order by rowid")).await
