@@ -15,6 +15,7 @@ pub mod graph;
 pub mod config;
 pub mod auth;
 pub mod http;
+pub mod inbound;
 pub mod history;
 pub mod schedule;
 pub mod reconcile;

@@ -11,11 +11,11 @@ use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 
 use crate::app::App;
-use crate::control::patience::Patience;
 use crate::control::peer;
 use crate::control::refusal::{Refusal, Told};
 use crate::control::routes::Counter;
 use crate::control::wire::CLAIM_HEADER;
+use crate::inbound::patience::Patience;
 
 /// What a request's body may take, in bytes: a few thousand names.
 const BODY: usize = 256 * 1024;

@@ -19,7 +19,6 @@ mod asked;
 pub mod carry;
 pub mod client;
 mod login;
-mod patience;
 pub mod peer;
 pub mod refusal;
 mod routes;

@@ -16,7 +16,6 @@ use crate::app::{self, App};
 use crate::control::asked::{Answered, Asked, Peer, wrong};
 use crate::control::carry::{self, Work};
 use crate::control::login::{self, Expected};
-use crate::control::patience::Patience;
 use crate::control::refusal::Refusal;
 use crate::control::stream;
 use crate::control::turns::Turns;
@@ -28,6 +27,8 @@ use crate::daemon::Desk;
 use crate::doctor;
 use crate::doctor::examine::examine;
 use crate::domain::run::RunId;
+use crate::inbound::Streams;
+use crate::inbound::patience::Patience;
 use crate::jobs::progress::Progress;
 
 /// What the service lends to those who ask: itself as it is configured now, and its desk.
@@ -112,7 +113,7 @@ async fn speak(Extension(patience): Extension<Patience>, request: Request, next:
             format!("the service is graphkeeper {VERSION} with protocol {PROTOCOL}, and was asked in protocol {asked}");
         wrong(StatusCode::BAD_REQUEST, message, Some(wire::SAME_VERSION)).into_response()
     };
-    if response.extensions().get::<stream::Streams>().is_none() {
+    if response.extensions().get::<Streams>().is_none() {
         patience.answered();
     }
     let headers = response.headers_mut();

@@ -15,12 +15,13 @@ use tracing::error;
 
 use crate::app::{App, AppError};
 use crate::control::carry::Work;
-use crate::control::patience::Patience;
 use crate::control::refusal::{Refusal, Told};
 use crate::control::routes::Counter;
 use crate::control::wire::Line;
 use crate::daemon::Leaving;
 use crate::domain::run::RunId;
+use crate::inbound::Streams;
+use crate::inbound::patience::Patience;
 use crate::jobs::progress::{Progress, Step};
 use crate::jobs::report::Report;
 
@@ -28,10 +29,6 @@ use crate::jobs::report::Report;
 pub(super) const QUEUE: usize = 16;
 /// How long a reader may leave the last line.
 const LAST_LINE: Duration = Duration::from_secs(30);
-
-/// Marks an answer that goes on after its head.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Streams;
 
 /// Begins the run, in a task of its own, and answers with what it says.
 pub(super) fn begin(counter: &Counter, app: Arc<App>, work: Work, caller: &str, patience: Patience) -> Response {

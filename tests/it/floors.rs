@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Outside crates that have one home, by the path below `src` where they may be named outside of tests; or a line a home.
-const HOMES: [(&str, &str); 21] = [
+const HOMES: [(&str, &str); 25] = [
     ("jsonwebtoken", "auth/jwt.rs"),
     ("reqwest", "http"),
     ("rustls", "http"),
@@ -25,8 +25,12 @@ const HOMES: [(&str, &str); 21] = [
     ("rustix", "clock.rs"),
     ("rustix", "control/socket.rs"),
     ("axum", "sandbox"),
+    ("axum", "inbound"),
     ("axum", "control"),
+    ("axum", "web"),
+    ("hyper", "inbound"),
     ("hyper", "control"),
+    ("hyper_util", "inbound"),
     ("hyper_util", "control"),
     ("nix", "control/peer.rs"),
 ];

@@ -12,9 +12,23 @@ const TO_READ: Duration = Duration::from_secs(30);
 
 /// The time limit of one connection. Clones are of the same one.
 #[derive(Clone, Debug)]
-pub(super) struct Patience {
-    limit: watch::Sender<Option<Instant>>,
+pub struct Patience {
+    stage: watch::Sender<Stage>,
     to_read: Duration,
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    /// Its request has not arrived whole.
+    Asks {
+        until: Instant,
+    },
+    Works,
+    /// It takes the answer.
+    Reads {
+        until: Instant,
+    },
 }
 
 impl Patience {
@@ -24,30 +38,35 @@ impl Patience {
     }
 
     fn of(to_ask: Duration, to_read: Duration) -> Self {
-        Self { limit: watch::Sender::new(Some(Instant::now() + to_ask)), to_read }
+        Self { stage: watch::Sender::new(Stage::Asks { until: Instant::now() + to_ask }), to_read }
     }
 
     /// The request is there, and is worked on.
-    pub(super) fn works(&self) {
-        self.limit.send_replace(None);
+    pub fn works(&self) {
+        self.stage.send_replace(Stage::Works);
     }
 
     /// The answer is complete.
-    pub(super) fn answered(&self) {
-        self.limit.send_replace(Some(Instant::now() + self.to_read));
+    pub fn answered(&self) {
+        self.stage.send_replace(Stage::Reads { until: Instant::now() + self.to_read });
+    }
+
+    /// Whether the request has not arrived whole.
+    pub(super) fn asks(&self) -> bool {
+        matches!(*self.stage.borrow(), Stage::Asks { .. })
     }
 
     /// Waits until the other side has taken too long.
     pub(super) async fn ends(&self) {
-        let mut limit = self.limit.subscribe();
+        let mut stages = self.stage.subscribe();
         loop {
-            let until = *limit.borrow_and_update();
+            let stage = *stages.borrow_and_update();
             // The sender is held by `self`: waiting for a change does not fail.
-            match until {
-                None => drop(limit.changed().await),
-                Some(until) => tokio::select! {
+            match stage {
+                Stage::Works => drop(stages.changed().await),
+                Stage::Asks { until } | Stage::Reads { until } => tokio::select! {
                     () = tokio::time::sleep_until(until) => return,
-                    _ = limit.changed() => {}
+                    _ = stages.changed() => {}
                 },
             }
         }
@@ -63,8 +82,9 @@ mod tests {
         let within =
             |time, patience: Patience| async move { tokio::time::timeout(time, patience.ends()).await.is_ok() };
         let patience = Patience::of(Duration::ZERO, Duration::ZERO);
-        assert!(within(Duration::from_secs(10), patience.clone()).await);
+        assert!(patience.asks() && within(Duration::from_secs(10), patience.clone()).await);
         patience.works();
+        assert!(!patience.asks());
         assert!(!within(Duration::from_millis(50), patience.clone()).await, "the service is at work");
         let waiting = tokio::spawn(within(Duration::from_secs(10), patience.clone()));
         patience.answered();
