@@ -47,7 +47,7 @@ const PLANS: u32 = 10;
 pub(super) async fn run(global: &Global, now: Timestamp) -> Result<u8, Failure> {
     let desk = Desk::open(global, now).await?;
     let service = Service::find(&desk.outline).await;
-    if let Some(note) = service.note(desk.zone()) {
+    for note in service.notes(desk.zone()) {
         render::say(&note);
     }
     let known = match &desk.history {
@@ -416,6 +416,7 @@ kind = "licenses"
             state_directory: "/var/lib/graphkeeper".into(),
             unwritten: 0,
             refused: Some(refused),
+            concerns: vec!["the page is not served: x".to_owned()],
         });
         let state = State { paused, ..State::default() };
         let mut table = empty(false);
@@ -424,8 +425,10 @@ kind = "licenses"
         assert!(text.contains("paused 2 minutes ago by ana"), "{text}");
         assert_eq!((&json[0]["next"], &json[0]["service"]), (&Value::Null, &json!("running")));
         assert_eq!(json[0]["paused"], json!({ "since": at(0).to_string(), "by": "ana" }));
-        insta::assert_snapshot!(service.note(&TimeZone::UTC).unwrap(), @"the service goes on with the configuration that it had before 2026-09-21 14:13:20 UTC; the file as it is now is not used: graphkeeper.toml:3:1: jobs: x");
-        assert_eq!(Service::None.note(&TimeZone::UTC), None);
+        let notes = service.notes(&TimeZone::UTC);
+        assert_eq!(notes[1], "the page is not served: x");
+        insta::assert_snapshot!(notes[0], @"the service goes on with the configuration that it had before 2026-09-21 14:13:20 UTC; the file as it is now is not used: graphkeeper.toml:3:1: jobs: x");
+        assert_eq!(Service::None.notes(&TimeZone::UTC), [""; 0]);
     }
 
     #[test]

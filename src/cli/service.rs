@@ -39,19 +39,26 @@ impl Service {
         }
     }
 
-    /// What is worth knowing of it beside the table.
-    pub(super) fn note(&self, zone: &TimeZone) -> Option<String> {
-        match self {
-            Self::Running(About { refused: Some(refused), .. }) => Some(format!(
+    /// What is worth knowing of it beside the table, a note each.
+    pub(super) fn notes(&self, zone: &TimeZone) -> Vec<String> {
+        let about = match self {
+            Self::Running(about) => about,
+            Self::None => return Vec::new(),
+            Self::Unknown(why) => return vec![why.clone()],
+        };
+        let mut notes = Vec::new();
+        if let Some(refused) = &about.refused {
+            notes.push(format!(
                 "the service goes on with the configuration that it had before {}; the file as it is now is not used: {}",
                 local(refused.since, zone),
                 refused.problem
-            )),
-            Self::Running(About { unwritten: rows @ 1.., .. }) => {
-                Some(format!("{rows} scheduled moments wait to be recorded: the service cannot write the history"))
-            }
-            Self::Running(_) | Self::None => None,
-            Self::Unknown(why) => Some(why.clone()),
+            ));
         }
+        if about.unwritten > 0 {
+            let rows = about.unwritten;
+            notes.push(format!("{rows} scheduled moments wait to be recorded: the service cannot write the history"));
+        }
+        notes.extend(about.concerns.iter().cloned());
+        notes
     }
 }

@@ -209,6 +209,7 @@ async fn about(State(counter): State<Counter>) -> Json<About> {
         pid: std::process::id(),
         state_directory: app.settings.state_directory.clone(),
         unwritten: about.unwritten,
+        concerns: about.concerns.into_values().collect(),
         refused: about.refused.map(|refused| Refused { since: refused.since, problem: refused.reason }),
     })
 }

@@ -210,6 +210,8 @@ pub struct About {
     pub unwritten: usize,
     /// What is wrong with the file as it is now, where the configuration before it is served.
     pub refused: Option<Refused>,
+    /// What parts of the service cannot do their work, and why.
+    pub concerns: Vec<String>,
 }
 
 /// A configuration that the service does not take.

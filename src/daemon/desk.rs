@@ -1,11 +1,15 @@
 //! The counter at which the rest of the program speaks to the running service: runs that somebody asks for, pauses, a
 //! file that changed, and how the service is.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use super::scheduler::STALLED;
 
 /// How the service is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +24,10 @@ pub struct About {
     pub refused: Option<Refusal>,
     /// Rows that the ledger has still to write. Above zero for long: the database cannot be written.
     pub unwritten: usize,
+    /// What other parts of the program cannot do at the moment, by the part, with the cause and what becomes of it.
+    pub concerns: BTreeMap<&'static str, String>,
+    /// It was asked to stop, and fires nothing any more.
+    pub stopping: bool,
 }
 
 /// A run that will come.
@@ -52,6 +60,7 @@ pub(super) enum Asked {
     Run { job: String, work: Work, done: oneshot::Sender<()> },
     Pause { job: String, why: Option<String> },
     Reload,
+    Concern { part: &'static str, what: Option<String> },
 }
 
 /// Where the service is spoken to. Clones speak to the same one.
@@ -59,6 +68,7 @@ pub(super) enum Asked {
 pub struct Desk {
     asked: mpsc::UnboundedSender<Asked>,
     about: watch::Receiver<About>,
+    heard: watch::Receiver<Instant>,
 }
 
 /// The service's side of the desk, for [`super::serve()`].
@@ -66,6 +76,8 @@ pub struct Desk {
 pub struct DeskEnd {
     pub(super) asked: mpsc::UnboundedReceiver<Asked>,
     pub(super) about: watch::Sender<About>,
+    /// When the loop last heard of the trigger.
+    pub(super) heard: watch::Sender<Instant>,
 }
 
 /// A desk and the service's side of it.
@@ -74,7 +86,8 @@ pub fn desk() -> (Desk, DeskEnd) {
     // Unbounded on purpose: people ask no faster than the loop answers.
     let (ask, asked) = mpsc::unbounded_channel();
     let (tell, about) = watch::channel(About::default());
-    (Desk { asked: ask, about }, DeskEnd { asked, about: tell })
+    let (hear, heard) = watch::channel(Instant::now());
+    (Desk { asked: ask, about, heard }, DeskEnd { asked, about: tell, heard: hear })
 }
 
 impl Desk {
@@ -110,10 +123,27 @@ impl Desk {
         self.ask(Asked::Reload);
     }
 
+    /// Has it told with the service's status that a part of the program cannot do its work, and why; none: it can again.
+    pub fn concern(&self, part: &'static str, what: Option<String>) {
+        self.ask(Asked::Concern { part, what });
+    }
+
     /// How the service is.
     #[must_use]
     pub fn about(&self) -> About {
         self.about.borrow().clone()
+    }
+
+    /// The same, for whoever wants to hear when it changes.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<About> {
+        self.about.clone()
+    }
+
+    /// Whether the trigger, or the loop that hears of it, hangs: jobs are not fired.
+    #[must_use]
+    pub fn is_stalled(&self) -> bool {
+        self.heard.borrow().elapsed() > STALLED
     }
 
     fn ask(&self, asked: Asked) {

@@ -5,11 +5,11 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::desk::{Asked, DeskEnd};
+use super::desk::{About, Asked, DeskEnd};
 use super::ledger::Ledger;
 use super::plan::Entry;
 use super::scheduler::Scheduler;
@@ -54,10 +54,10 @@ where
     let run = move |firing| -> BoxFuture<'static, Ended> { Box::pin(run(firing)) };
     let reload = move || -> BoxFuture<'static, Reloaded> { Box::pin(reload()) };
     let mut service = Service::new(Arc::new(run), Arc::new(reload), clock, ledger, scheduler);
-    let DeskEnd { mut asked, about } = desk;
+    let DeskEnd { mut asked, about, heard } = desk;
     service.ready();
     loop {
-        about.send_replace(service.about());
+        tell(&about, &service);
         tokio::select! {
             biased; // a run that has ended is noted before the next moment of its job is looked at
             Some(signal) = signals.recv() => match signal {
@@ -68,8 +68,12 @@ where
                 Asked::Run { job, work, done } => service.begin_asked(&job, work, done),
                 Asked::Pause { job, why } => service.pause(job, why),
                 Asked::Reload => service.reload(false),
+                Asked::Concern { part, what } => service.concern(part, what),
             },
-            Some(()) = looked.recv() => service.looked(),
+            Some(()) = looked.recv() => {
+                service.looked();
+                heard.send_replace(Instant::now());
+            }
             () = tokio::time::sleep_until(service.silent_at()) => service.silent(),
             read = service.rereading.read() => service.take_over(read).await,
             Some(joined) = service.runs.join_next_with_id() => service.end(joined),
@@ -78,9 +82,20 @@ where
         service.tell_status();
     }
     drop(asked); // whoever waits there is told that the service leaves
+    about.send_modify(|about| about.stopping = true);
     let reason = drain(&mut service, &mut signals, &mut looked).await;
-    about.send_replace(service.about());
+    tell(&about, &service);
     Ok(reason)
+}
+
+/// Tells how the service is, when it is otherwise than before.
+fn tell(about: &watch::Sender<About>, service: &Service) {
+    let now = service.about();
+    about.send_if_modified(|before| {
+        let news = *before != now;
+        *before = now;
+        news
+    });
 }
 
 /// Waits for another [`Signal::Stop`]; for ever when nobody can send one.

@@ -1,6 +1,6 @@
 //! What the serve loop keeps between two events, and what each event does to it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -119,6 +119,7 @@ pub(super) struct Service {
     pub(super) grace: Duration,
     pub(super) rereading: Rereading,
     refused: Option<Refusal>,
+    concerns: BTreeMap<&'static str, String>,
 }
 
 impl Service {
@@ -140,6 +141,7 @@ impl Service {
             grace: GRACE,
             rereading: Rereading::default(),
             refused: None,
+            concerns: BTreeMap::new(),
         }
     }
 
@@ -279,6 +281,14 @@ impl Service {
         self.rereading.note(job, why);
     }
 
+    /// A part of the program cannot do its work, or can again.
+    pub(super) fn concern(&mut self, part: &'static str, what: Option<String>) {
+        match what {
+            Some(what) => self.concerns.insert(part, what),
+            None => self.concerns.remove(part),
+        };
+    }
+
     /// Has the configuration read again, and once more if it is being read. A signal is answered to the service manager.
     pub(super) fn reload(&mut self, by_signal: bool) {
         if by_signal {
@@ -337,7 +347,7 @@ impl Service {
 
     fn status(&self) -> String {
         let refused = self.refused.as_ref().map(|refused| refused.reason.as_str());
-        status(self.scheduler.next().as_ref(), &self.running(), refused)
+        status(self.scheduler.next().as_ref(), &self.running(), refused, self.concerns.values())
     }
 
     pub(super) fn about(&self) -> About {
@@ -347,6 +357,8 @@ impl Service {
             running: self.running().iter().map(ToString::to_string).collect(),
             refused: self.refused.clone(),
             unwritten: self.ledger.unwritten(),
+            concerns: self.concerns.clone(),
+            stopping: self.stop.is_cancelled(),
         }
     }
 

@@ -20,11 +20,17 @@ pub(super) struct Next {
 }
 
 /// The line of `systemctl status`. Times are absolute: nobody renews it while nothing happens.
-pub(super) fn status(next: Option<&Next>, running: &[Arc<str>], refused: Option<&str>) -> String {
+pub(super) fn status<'a>(
+    next: Option<&Next>,
+    running: &[Arc<str>],
+    refused: Option<&str>,
+    concerns: impl IntoIterator<Item = &'a String>,
+) -> String {
     let mut said = Vec::new();
     if let Some(reason) = refused {
         said.push(format!("the configuration is refused and the one before it served ({reason})"));
     }
+    said.extend(concerns.into_iter().cloned());
     if !running.is_empty() {
         said.push(format!("running: {}", running.join(", ")));
     }
@@ -144,15 +150,20 @@ mod tests {
             due: "2026-11-22T07:00:00Z".parse().unwrap(),
             zone: TimeZone::get("America/New_York").unwrap(),
         };
-        assert_eq!(status(Some(&next), &[], None), "next run: managers at Sun 2026-11-22 02:00:00 EST");
+        assert_eq!(status(Some(&next), &[], None, []), "next run: managers at Sun 2026-11-22 02:00:00 EST");
         assert_eq!(
-            status(Some(&next), &["keepalive".into(), "licenses".into()], None),
+            status(Some(&next), &["keepalive".into(), "licenses".into()], None, []),
             "running: keepalive, licenses; next run: managers at Sun 2026-11-22 02:00:00 EST"
         );
-        assert_eq!(status(None, &[], None), "no run is scheduled");
+        assert_eq!(status(None, &[], None, []), "no run is scheduled");
         assert_eq!(
-            status(None, &["keepalive".into()], Some("gk.toml:2:1: unknown key `jbos`")),
-            "the configuration is refused and the one before it served (gk.toml:2:1: unknown key `jbos`); \
+            status(
+                None,
+                &["keepalive".into()],
+                Some("gk.toml:2:1: unknown key `jbos`"),
+                &["the page is not served: x".to_owned()]
+            ),
+            "the configuration is refused and the one before it served (gk.toml:2:1: unknown key `jbos`); the page is not served: x; \
              running: keepalive; no run is scheduled"
         );
         assert_eq!(stopping(&["keepalive".into(), "licenses".into()]), "stopping; waiting for keepalive, licenses");
