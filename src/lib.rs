@@ -5,6 +5,7 @@
 //! `tests/it/floors.rs` guards that.
 
 pub mod cli;
+pub mod web;
 pub mod control;
 pub mod daemon;
 pub mod app;

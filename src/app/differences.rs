@@ -35,6 +35,7 @@ pub(super) fn summary(old: &Settings, new: &Settings) -> String {
         ("timezone", old.zone != new.zone),
         ("history", old.retention != new.retention),
         ("http", old.http != new.http),
+        ("web", old.web != new.web),
         ("okta", old.okta != new.okta),
         ("entra", old.entra != new.entra),
     ];

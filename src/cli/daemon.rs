@@ -1,5 +1,6 @@
 //! `daemon`: the service, in the foreground.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::app::upkeep::upkeep;
 use crate::app::{App, make_state};
 use crate::cli::args::Global;
 use crate::cli::failure::Failure;
-use crate::cli::{caller, carrier, exit, work};
+use crate::cli::{caller, carrier, exit, web, work};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config;
 use crate::config::settings::{NamedSecret, Settings};
@@ -32,6 +33,7 @@ use crate::jobs::lock::{self, Holder, JobLock, LockError};
 use crate::jobs::progress::Progress;
 use crate::jobs::report::{ALREADY_RUN, Report};
 use crate::jobs::runner::Order;
+use crate::web::Web;
 
 /// How often the ends of credentials are looked at. They are days away; the hour is for machines that sleep.
 const LOOK_EVERY: Duration = Duration::from_hours(1);
@@ -53,14 +55,15 @@ pub(super) async fn run(global: &Global) -> Result<u8, Failure> {
     let env = config::environment();
     had_from_the_start(&settings, &env)?;
     let app = App::open(settings, &env, Arc::new(SystemClock)).await?;
-    serve(app, &global.config, signals).await
+    serve(app, &global.config, signals, |_| ()).await
 }
 
 /// Refuses to serve without a secret that only a restart can bring: a green service whose jobs can never sign in is no good.
 /// One in a file may still come, and until then stops the jobs that need it alone; so does a first refresh token, which a
-/// stored one makes unneeded.
+/// stored one makes unneeded, and the page is not what a service is for.
 fn had_from_the_start(settings: &Settings, env: &[(String, String)]) -> Result<(), Failure> {
-    let lasting = |named: &&NamedSecret| named.secret.is_from_the_start() && named.key != FIRST_REFRESH_TOKEN;
+    let needed = |key: &str| key != FIRST_REFRESH_TOKEN && key != web::TOKEN;
+    let lasting = |named: &&NamedSecret| named.secret.is_from_the_start() && needed(&named.key);
     for named in settings.secrets.iter().filter(lasting) {
         if let Err(problem) = named.secret.read(env) {
             let message = format!("{} cannot be read: {}", named.key, chain(&problem));
@@ -88,11 +91,13 @@ fn alone(settings: &Settings) -> Result<JobLock, Failure> {
     })
 }
 
-/// Serves `app`, which was made from the configuration at `file`, until `signals` brings a stop.
+/// Serves `app`, which was made from the configuration at `file`, until `signals` brings a stop. Says to `announce` where the
+/// page is, once it is there.
 pub(super) async fn serve(
     app: App,
     file: &Path,
     signals: tokio::sync::mpsc::Receiver<daemon::Signal>,
+    announce: impl FnOnce(SocketAddr) + Send + 'static,
 ) -> Result<u8, Failure> {
     app.close_lost(&caller::name()).await?;
     for warning in &app.settings.warnings {
@@ -107,15 +112,19 @@ pub(super) async fn serve(
     let (desk, end) = daemon::desk();
     let asked = desk.clone();
     let watch = Watch::start(file.to_owned(), move || asked.reload()).map_err(anyhow::Error::from)?;
+    let page = Arc::new(web::open(&live, desk.clone()).await?);
+    page.wish(web::wish(&live.current(), &config::environment()).await);
+    let announcing = tokio::spawn(web::announced(page.standing(), announce));
     let control = listen(&live, desk);
     let looking = tokio::spawn(look(Arc::clone(&live)));
     let (housed, leave) = (Arc::clone(&live), CancellationToken::new());
     let upkeep = tokio::spawn(upkeep(move || housed.current(), leave.clone()));
     let (runner, leaving, watch) = (Arc::clone(&live), Arc::clone(&live), Arc::new(watch));
+    let shown = Arc::clone(&page);
     let hooks = Hooks {
         run: move |firing| fire(runner.current(), firing),
         record: move |moments| record(history.clone(), told_by.now(), moments),
-        reload: move || reload(Arc::clone(&live), Arc::clone(&watch)),
+        reload: move || reload(Arc::clone(&live), Arc::clone(&watch), Arc::clone(&shown)),
     };
     let reason = daemon::serve(entries, hooks, clock, signals, end).await.map_err(anyhow::Error::from)?;
     if let Some((leave, control)) = control {
@@ -123,6 +132,8 @@ pub(super) async fn serve(
         // Bounded by itself.
         let _ = control.await;
     }
+    announcing.abort();
+    page.leave().await;
     looking.abort();
     leave.cancel();
     // Bounded by one small transaction, which the history's own end waits for.
@@ -158,8 +169,12 @@ fn listen(live: &Arc<Live>, desk: Desk) -> Option<(CancellationToken, JoinHandle
 }
 
 /// Reads the configuration again.
-async fn reload(live: Arc<Live>, watch: Arc<Watch>) -> Reloaded {
+async fn reload(live: Arc<Live>, watch: Arc<Watch>, page: Arc<Web>) -> Reloaded {
     let reload = live.reload(prepare).await;
+    if !matches!(reload, Reload::Refused(_)) {
+        // Its token may be another one where nothing else is.
+        page.wish(web::wish(&live.current(), &config::environment()).await);
+    }
     if let Reload::Now(_) = reload {
         live.current().look_at_identities().await;
     }

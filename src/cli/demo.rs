@@ -27,6 +27,9 @@ pub(super) async fn run(global: &Global, args: &Demo) -> Result<u8, Failure> {
     let options = sandbox::options(&args.world, Some(directory.join("tenants")))?;
     let tenants = Sandbox::start(options).await?;
     let file = sandbox::write_configuration(&tenants, &directory)?;
+    if !args.once {
+        with_a_page(&file)?;
+    }
     let env = config::environment();
     let settings = config::load(&file, &env)?;
     let app = App::open(settings, &env, Arc::new(SystemClock)).await?;
@@ -35,11 +38,19 @@ pub(super) async fn run(global: &Global, args: &Demo) -> Result<u8, Failure> {
     } else {
         introduce(&tenants, &file)?;
         let signals = listen().map_err(anyhow::Error::from)?;
-        daemon::serve(app.clone(), &file, signals).await
+        // Nobody is left to be told when it cannot be printed; the log says it too.
+        let announce = |address| drop(render::print_with(|out| writeln!(out, "Page: http://{address}/")));
+        daemon::serve(app.clone(), &file, signals, announce).await
     };
     app.close().await;
     tenants.stop().await;
     code
+}
+
+/// Has the page served, at a port that is free.
+fn with_a_page(file: &Path) -> io::Result<()> {
+    let mut text = std::fs::OpenOptions::new().append(true).open(file)?;
+    text.write_all(b"\n[web]\nlisten = \"127.0.0.1:0\"\n")
 }
 
 fn introduce(tenants: &Sandbox, file: &Path) -> io::Result<()> {

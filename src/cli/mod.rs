@@ -29,6 +29,7 @@ mod sandbox;
 #[cfg(test)]
 mod samples;
 mod service;
+mod web;
 pub mod when;
 mod work;
 

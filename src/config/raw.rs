@@ -18,6 +18,7 @@ pub(super) struct Raw {
     pub(super) control: Option<RawControl>,
     pub(super) history: Option<RawHistory>,
     pub(super) http: Option<RawHttp>,
+    pub(super) web: Option<RawWeb>,
     pub(super) okta: Option<RawOkta>,
     pub(super) entra: Option<RawEntra>,
     pub(super) jobs: Option<BTreeMap<String, Option<RawJob>>>,
@@ -52,6 +53,15 @@ pub(super) struct RawHttp {
     pub(super) proxy: Option<String>,
     pub(super) proxy_password: Option<RawSecret>,
     pub(super) no_proxy: Option<List<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWeb {
+    pub(super) listen: Option<String>,
+    pub(super) token: Option<RawSecret>,
+    pub(super) hosts: Option<List<String>>,
+    pub(super) behind_proxy: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,6 +1,7 @@
 //! What the program trusts: a configuration whose every value was parsed. Nothing here can be half right.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub struct Settings {
     /// How long what happened is remembered.
     pub retention: Retention,
     pub http: HttpSettings,
+    /// None: no page is served.
+    pub web: Option<WebSettings>,
     /// Present whenever a job needs it.
     pub okta: Option<OktaSettings>,
     pub entra: EntraSettings,
@@ -67,7 +70,7 @@ pub enum Shape {
     /// A certificate in PEM form.
     Certificate,
     /// Text that is hard to guess.
-    EncryptionKey,
+    HardToGuess,
 }
 
 impl Shape {
@@ -76,7 +79,7 @@ impl Shape {
             Self::Text => Ok(()),
             Self::SigningKey => auth::check_signing_key(secret),
             Self::Certificate => auth::check_certificate(secret),
-            Self::EncryptionKey => auth::check_encryption_key(secret),
+            Self::HardToGuess => auth::check_encryption_key(secret),
         }
     }
 }
@@ -138,6 +141,19 @@ pub struct Zone {
 pub struct ControlSettings {
     /// A Unix socket; short enough to be bound.
     pub socket: PathBuf,
+}
+
+/// Where the status page is served, and to whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebSettings {
+    /// A loopback address, or one at which a token is asked for or a proxy stands.
+    pub listen: SocketAddr,
+    /// What everybody has to show.
+    pub token: Option<SecretRef>,
+    /// Names by which the page may be asked for, beside those of the machine itself; in lower case.
+    pub hosts: Vec<String>,
+    /// A reverse proxy stands before it, which asks who is there.
+    pub behind_proxy: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, Visitor, value::Error as FieldError};
 use super::*;
 use crate::config::raw::{
     RawBrake, RawControl, RawCorrelateRule, RawEntra, RawEntraApp, RawEntraUser, RawHistory, RawHttp, RawJob,
-    RawManagerRule, RawOkta, RawOktaAuth, RawScope, RawState, SECRET_KEYS,
+    RawManagerRule, RawOkta, RawOktaAuth, RawScope, RawState, RawWeb, SECRET_KEYS,
 };
 use crate::config::secrets::SecretRef;
 use crate::config::settings::{Cloud, ScopeSettings, Work};
@@ -107,6 +107,7 @@ fn the_example_names_every_key_there_is() {
         fields::<RawControl>(),
         fields::<RawHistory>(),
         fields::<RawHttp>(),
+        fields::<RawWeb>(),
         fields::<RawOkta>(),
         fields::<RawOktaAuth>(),
         fields::<RawEntra>(),

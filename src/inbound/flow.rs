@@ -81,7 +81,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_that_nobody_takes_breaks_off_and_one_that_is_taken_does_not() {
         let (ours, mut theirs) = duplex(4);
-        let mut flow = Flow { limit: Duration::from_secs(60), ..Flow::new(ours) };
+        let mut flow = Flow { limit: Duration::from_mins(1), ..Flow::new(ours) };
         let told = tokio::spawn(async move { flow.write_all(&[0; 64]).await });
         theirs.read_exact(&mut [0; 64]).await.unwrap();
         assert!(told.await.unwrap().is_ok());

@@ -33,4 +33,5 @@ mod signin;
 mod storage;
 mod throttling;
 mod undo;
+mod web;
 mod year;

@@ -8,6 +8,7 @@ mod jobs;
 mod managers;
 mod services;
 mod values;
+mod web;
 
 use std::path::{Path, PathBuf};
 
@@ -42,6 +43,7 @@ pub(super) fn settings(raw: Raw, base: &Path, env: &[(String, String)], report: 
     let control = state_directory.as_deref().map(|state| parser.control(raw.control.unwrap_or_default(), state));
     let retention = parser.history(&raw.history.unwrap_or_default());
     let http = parser.http(raw.http.unwrap_or_default());
+    let web = raw.web.and_then(|web| parser.web(web));
     let (has_okta, identities) = (raw.okta.is_some(), Identities::of(raw.entra.as_ref()));
     let okta = raw.okta.map(|okta| parser.okta(okta));
     let entra = parser.entra(raw.entra);
@@ -58,6 +60,7 @@ pub(super) fn settings(raw: Raw, base: &Path, env: &[(String, String)], report: 
         control: control.flatten()?,
         retention,
         http,
+        web,
         okta: okta.flatten(),
         entra: entra?,
         jobs,

@@ -232,7 +232,7 @@ impl Parser<'_> {
         let client_id = self.client_id(&path, raw.client_id);
         let client_secret = self.secret(&path.key("client_secret"), raw.client_secret, Shape::Text, None);
         let refresh_token = self.secret(&path.key("refresh_token"), raw.refresh_token, Shape::Text, None);
-        let encryption_key = self.secret(&path.key("encryption_key"), raw.encryption_key, Shape::EncryptionKey, None);
+        let encryption_key = self.secret(&path.key("encryption_key"), raw.encryption_key, Shape::HardToGuess, None);
         let scopes = self.texts(&path.key("scopes"), raw.scopes);
         Some(EntraUser { client_id: client_id?, client_secret, refresh_token, encryption_key, scopes })
     }

@@ -1,0 +1,67 @@
+//! The service's page: what the configuration wishes, and what the service lends to it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::live::Live;
+use crate::app::{self, App};
+use crate::cli::failure::Failure;
+use crate::config::settings::{NamedSecret, Settings};
+use crate::daemon::Desk;
+use crate::web::{self, Gate, Lent, Setup, Standing, Token, Web, Wish};
+
+/// What the configuration calls the token.
+pub(super) const TOKEN: &str = "web.token";
+
+/// How long a token's file may take to be read.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// The page of the service that `live` is. It serves nothing before it is told what, by [`wish`].
+pub(super) async fn open(live: &Arc<Live>, desk: Desk) -> Result<Web, Failure> {
+    let app = live.current();
+    let history = app::open_history(&app.settings.state_directory).await?;
+    let (housed, state_directory) = (Arc::clone(live), app.settings.state_directory.clone());
+    let zone = Arc::new(move || housed.current().settings.zone.tz.clone());
+    let clock = Arc::clone(&app.clock);
+    Ok(web::open(Lent { history, desk, clock, zone, state_directory, stop: CancellationToken::new() }))
+}
+
+/// Says where the page is, once it is there.
+pub(super) async fn announced(mut standing: watch::Receiver<Standing>, announce: impl FnOnce(SocketAddr)) {
+    let at = standing.wait_for(|standing| matches!(standing, Standing::At(_))).await.map(|at| at.clone());
+    if let Ok(Standing::At(address)) = at {
+        announce(address);
+    }
+}
+
+/// What is to be served by the configuration of `app`, its token as it is now.
+pub(super) async fn wish(app: &App, env: &[(String, String)]) -> Wish {
+    let (settings, env) = (Arc::clone(&app.settings), env.to_vec());
+    // Away from the threads on which the service runs: a disk may hang.
+    let read = tokio::task::spawn_blocking(move || wished(&settings, &env));
+    match tokio::time::timeout(LONGEST, read).await {
+        Ok(Ok(wish)) => wish,
+        Ok(Err(_)) | Err(_) => Wish::Unable(format!("{TOKEN} cannot be read: its disk does not answer")),
+    }
+}
+
+fn wished(settings: &Settings, env: &[(String, String)]) -> Wish {
+    let Some(web) = &settings.web else { return Wish::Nothing };
+    let is_token = |named: &&NamedSecret| named.key == TOKEN;
+    let named = settings.secrets.iter().find(is_token).filter(|_| web.token.is_some());
+    if let Some((problem, _)) = named.and_then(|named| named.problem(env)) {
+        return Wish::Unable(problem.to_string());
+    }
+    let token = match &web.token {
+        None => None,
+        Some(place) => match place.read(env) {
+            Ok(secret) => Some(Token::new(&secret)),
+            Err(problem) => return Wish::Unable(format!("{TOKEN}: {problem}")),
+        },
+    };
+    Wish::At(Setup { gate: Gate { listen: web.listen, hosts: web.hosts.clone(), token } })
+}

@@ -1,0 +1,21 @@
+//! The status page: what the service knows, for people with a browser and for programs. It only reads, whoever asks.
+//!
+//! `server` listens, `guard` decides whom it answers, and every other file is what is asked for. Knows nothing of the
+//! configuration's text: `cli` says by [`Wish`] what is to be served, and lends by [`Lent`] what is to be told.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /healthz` | 200 `ok` while jobs can be fired, else 503 |
+//! | `GET /readyz` | 200, or 503 with the reasons: [`health`] |
+//!
+//! A file adds its own routes with `pub(super) fn router() -> Router<Lent>`, and is merged in [`server`].
+
+mod guard;
+mod health;
+mod lent;
+mod problem;
+mod server;
+
+pub use guard::{Gate, Token};
+pub use lent::Lent;
+pub use server::{Setup, Standing, Web, Wish, open};

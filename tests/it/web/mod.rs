@@ -1,0 +1,91 @@
+//! The page as any program meets it: through its port, byte by byte where that matters.
+
+mod listening;
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::support::process::Process;
+use crate::support::{Org, within};
+
+/// Thirty-two characters, as `openssl rand` would make them.
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+/// A page at a port that is free, and jobs that wait for somebody to run them.
+const PAGE: &str = "[web]\nlisten = \"127.0.0.1:0\"\n";
+
+/// An answer as it came.
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    /// A header, in lower case as it came; empty when it is not there.
+    fn header(&self, name: &str) -> &str {
+        let of = |line: &'_ str| line.split_once(": ").is_some_and(|(found, _)| found.eq_ignore_ascii_case(name));
+        self.head.lines().find(|line| of(line)).and_then(|line| line.split_once(": ")).map_or("", |(_, value)| value)
+    }
+
+    #[track_caller]
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}\n{}", self.head, self.body))
+    }
+}
+
+/// A service with a page, and where that is.
+struct Page {
+    service: Process,
+    address: SocketAddr,
+}
+
+impl Page {
+    async fn of(org: &Org) -> Self {
+        let service = org.serve().await;
+        Self::at(service).await
+    }
+
+    async fn at(mut service: Process) -> Self {
+        service.says("the page is at http://").await;
+        let said = service.all_said();
+        let (_, after) = said.rsplit_once("the page is at http://").unwrap();
+        let address = after.split('/').next().unwrap().parse().unwrap();
+        Self { service, address }
+    }
+
+    /// The answer to these bytes; nothing when it hangs up.
+    async fn says(&self, bytes: &[u8]) -> Option<Answer> {
+        said(self.address, bytes).await
+    }
+
+    async fn asked(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let headers: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let answer = self.says(format!("{method} {path} HTTP/1.1\r\n{}\r\n", headers.concat()).as_bytes()).await;
+        answer.unwrap_or_else(|| panic!("{method} {path} was not answered"))
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.asked("GET", path, &[("host", "localhost")]).await
+    }
+
+    async fn stop(self) {
+        self.service.terminate();
+        self.service.finish().await.exits(0);
+    }
+}
+
+async fn said(address: SocketAddr, bytes: &[u8]) -> Option<Answer> {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    // Who has heard enough may hang up amid it.
+    let _ = stream.write_all(bytes).await;
+    let mut answer = Vec::new();
+    let _ = within("the page answers", stream.read_to_end(&mut answer)).await;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some(Answer { status, head: head.to_owned(), body: body.to_owned() })
+}
