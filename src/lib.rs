@@ -11,6 +11,7 @@ pub mod daemon;
 pub mod app;
 pub mod doctor;
 pub mod jobs;
+pub mod notices;
 pub mod okta;
 pub mod graph;
 pub mod config;

@@ -34,6 +34,7 @@ pub(super) struct Clients {
     graph: GraphClient,
     graph_url: Url,
     secrets: Secrets,
+    env: Arc<[(String, String)]>,
 }
 
 /// What clients for another purpose are made of: the same credentials, connections and pace.
@@ -96,7 +97,7 @@ impl Clients {
             Some(before) => before.graph.with(http.clone(), authorizers.0, authorizers.1),
             None => GraphClient::new(http.clone(), authorizers.0, authorizers.1, graph_url.clone()),
         };
-        Ok(Self { way, okta, app, user, graph, graph_url, secrets })
+        Ok(Self { way, okta, app, user, graph, graph_url, secrets, env: env.into() })
     }
 
     /// Whether all secrets are those of `other`.
@@ -143,6 +144,20 @@ impl Clients {
             user: self.user.as_ref().map(Identity::authorizer),
             graph: self.graph.clone(),
         }
+    }
+
+    /// The way to the services.
+    pub(super) const fn way(&self) -> &Way {
+        &self.way
+    }
+
+    pub(super) fn graph(&self) -> GraphClient {
+        self.graph.clone()
+    }
+
+    /// What secrets in variables are read from.
+    pub(super) const fn env(&self) -> &Arc<[(String, String)]> {
+        &self.env
     }
 
     pub(super) fn job(&self, settings: &JobSettings) -> Result<Job, AppError> {

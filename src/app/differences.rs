@@ -38,6 +38,7 @@ pub(super) fn summary(old: &Settings, new: &Settings) -> String {
         ("web", old.web != new.web),
         ("okta", old.okta != new.okta),
         ("entra", old.entra != new.entra),
+        ("notices", old.notices != new.notices),
     ];
     parts.extend(tables.iter().filter(|(_, changed)| *changed).map(|(table, _)| format!("{table} changed")));
     if parts.is_empty() { "nothing that matters to it changed".to_owned() } else { parts.join("; ") }

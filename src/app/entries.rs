@@ -234,6 +234,7 @@ mod tests {
             catch_up: CatchUp::Once,
             catch_up_within: None,
             timeout: Duration::from_mins(1),
+            notices: crate::config::notices::JobNotices::default(),
             work: Work::Licenses(LicensesSettings::default()),
         }
     }

@@ -11,6 +11,7 @@ use crate::auth::condition::judged;
 use crate::auth::store::is_kept_in;
 use crate::auth::{AssertionStyle, Authorizer, ClientAuth, EntraApp, EntraUser, Keeper, OktaService, SecretStyle};
 use crate::clock::Clock;
+use crate::config::notices::{ChannelSettings, Sender, Way};
 use crate::config::secrets::SecretRef;
 use crate::config::settings::{
     AppAuth, Assertion, EntraSettings, OktaAuth, OktaSettings, ScopeSettings, SendSecret, Settings, Work,
@@ -278,6 +279,13 @@ fn user_scopes(settings: &Settings) -> Vec<String> {
     let reads_the_gauge = settings.entra.app.is_none() && !requests.is_empty();
     if reads_the_gauge || asks_for("/directory/subscriptions") || asks_for("/organization") {
         scopes.push(graph_scope(graph, "Organization.Read.All"));
+    }
+    let sends_mail = |channel: &ChannelSettings| match &channel.way {
+        Way::Graph(mail) => mail.sender == Sender::User,
+        _ => false,
+    };
+    if settings.notices.values().any(sends_mail) {
+        scopes.push(graph_scope(graph, "Mail.Send"));
     }
     let extra = settings.entra.user.iter().flat_map(|user| &user.scopes);
     scopes.extend(extra.map(|scope| if is_complete(scope) { scope.clone() } else { graph_scope(graph, scope) }));

@@ -7,6 +7,7 @@ pub mod examination;
 pub mod identities;
 pub mod live;
 mod network;
+mod notices;
 mod secrets;
 pub mod upkeep;
 
@@ -27,8 +28,9 @@ use crate::history::error::HistoryError;
 use crate::history::meta::Owner;
 use crate::jobs::progress::Progress;
 use crate::jobs::report::Report;
-use crate::jobs::runner::{Order, Runner};
+use crate::jobs::runner::{self, Order, Runner};
 use crate::jobs::{Job, Task};
+use crate::notices::Notices;
 
 /// Why the program cannot be put together.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +103,7 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     runner: Runner,
     clients: Arc<Clients>,
+    notices: Notices,
     jobs: BTreeMap<String, Arc<Job>>,
 }
 
@@ -136,7 +139,7 @@ impl App {
         let history = open_history_to_write(&settings, clock.as_ref()).await?;
         let clients = Clients::make(None, &settings, env, &clock, Some(&history))
             .map_err(|mut problems| problems.swap_remove(0))?;
-        let app = Self::put_together(settings, clients, history, clock)?;
+        let app = Self::put_together(settings, clients, history, clock, None)?;
         // For good, so not before all else is good.
         app.bind().await?;
         Ok(app)
@@ -149,7 +152,8 @@ impl App {
     ///
     /// What keeps it from being put together.
     async fn renewed(&self, settings: Settings, clients: Clients) -> Result<Self, AppError> {
-        let app = Self::put_together(settings, clients, self.history.clone(), Arc::clone(&self.clock))?;
+        let (history, clock) = (self.history.clone(), Arc::clone(&self.clock));
+        let app = Self::put_together(settings, clients, history, clock, Some(&self.notices))?;
         app.history.may_belong_to(app.owner()).await.map_err(|source| app.unusable(source))?;
         Ok(app)
     }
@@ -173,14 +177,19 @@ impl App {
         clients: Clients,
         history: History,
         clock: Arc<dyn Clock>,
+        before: Option<&Notices>,
     ) -> Result<Self, AppError> {
         let mut jobs = BTreeMap::new();
         for job in settings.jobs.values() {
             jobs.insert(job.name.clone(), Arc::new(clients.job(job)?));
         }
         let state = settings.state_directory.clone();
-        let runner = Runner::new(history.clone(), Arc::clone(&clock), state, settings.fingerprint.clone());
-        Ok(Self { settings: Arc::new(settings), history, clock, runner, clients: Arc::new(clients), jobs })
+        let host = runner::host();
+        let both = (history.clone(), Arc::clone(&clock));
+        let notices = notices::notices(&settings, &clients, clients.env(), both, &host, before);
+        let fingerprint = settings.fingerprint.clone();
+        let runner = Runner::new(notices.clone(), (history.clone(), Arc::clone(&clock)), state, fingerprint, host);
+        Ok(Self { settings: Arc::new(settings), history, clock, runner, clients: Arc::new(clients), notices, jobs })
     }
 
     /// Tries the secrets that a job needs, for whoever wants to know before it runs.
@@ -201,6 +210,12 @@ impl App {
     /// Every job, by name.
     pub fn jobs(&self) -> impl Iterator<Item = &Arc<Job>> {
         self.jobs.values()
+    }
+
+    /// Who tells people.
+    #[must_use]
+    pub const fn notices(&self) -> &Notices {
+        &self.notices
     }
 
     /// Runs a job as `order` says.

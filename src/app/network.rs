@@ -52,6 +52,11 @@ impl Way {
         Self { http: Client::new(client, Arc::clone(clock)), settings: settings.clone(), read }
     }
 
+    /// Trusted beside the system's authorities, as PEM.
+    pub(super) fn authorities(&self) -> Option<&Secret> {
+        self.read.authorities.as_ref()
+    }
+
     /// Whether both are one client.
     pub(super) fn is_that_of(&self, other: &Self) -> bool {
         self.settings == other.settings && self.read == other.read

@@ -125,6 +125,11 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A secret that is read when it is needed and at no other time.
+pub(super) fn unheld(key: &'static str, place: &SecretRef, env: &Arc<[(String, String)]>) -> Source {
+    source(key, place, Arc::clone(env), None)
+}
+
 fn source(key: &'static str, place: &SecretRef, env: Arc<[(String, String)]>, known: Option<Secret>) -> Source {
     let keeps = if place.is_from_the_start() { Keeps::FromTheStart } else { Keeps::UpToDate };
     let place = place.clone();

@@ -194,7 +194,9 @@ impl Answered {
         let description = redact::people(refused.description.lines().next().unwrap_or_default());
         let (by, Known { class, hint }) = match self.endpoint.service {
             Service::Okta => ("Okta", refusal::okta::judge(&refused.error, &description, status)),
-            Service::Entra | Service::Graph => ("Entra", refusal::entra::judge(&refused.error, refused.aadsts, status)),
+            Service::Entra | Service::Graph | Service::Notice => {
+                ("Entra", refusal::entra::judge(&refused.error, refused.aadsts, status))
+            }
         };
         Some(Refusal {
             by,

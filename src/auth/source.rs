@@ -83,7 +83,11 @@ impl Source {
     }
 
     /// The secret as it is now, or as it could last be read.
-    pub(super) fn read(&self, identity: &'static str) -> Result<Secret, AuthError> {
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] when it could never be read.
+    pub fn get(&self) -> Result<Secret, Unavailable> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match ((self.read)(), &*last) {
             (Ok(secret), _) => {
@@ -91,8 +95,13 @@ impl Source {
                 Ok(secret)
             }
             (Err(_), Some(last)) => Ok(last.clone()),
-            (Err(why), None) => Err(AuthError::Secret { identity, key: self.key, why }),
+            (Err(why), None) => Err(why),
         }
+    }
+
+    /// The same, as part of a sign-in.
+    pub(super) fn read(&self, identity: &'static str) -> Result<Secret, AuthError> {
+        self.get().map_err(|why| AuthError::Secret { identity, key: self.key, why })
     }
 
     /// Tells two secrets apart without keeping either.

@@ -148,6 +148,9 @@ pub enum Command {
         after_help = "Examples:\n  graphkeeper history --job managers --since \"7 days ago\"\n  graphkeeper history show 7f3k\n  graphkeeper history changes --user ana@example.com --json"
     )]
     History(History),
+    /// Try the channels on which people are told what needs them
+    #[command(subcommand)]
+    Notify(NotifyCommand),
     /// Write completions for a shell
     #[command(after_help = "Example:\n  graphkeeper completions bash > /etc/bash_completion.d/graphkeeper")]
     Completions {
@@ -279,6 +282,17 @@ pub struct JobName {
     pub job: String,
 }
 
+#[derive(Clone, Debug, Subcommand)]
+pub enum NotifyCommand {
+    /// Send a notice that says that it is a test
+    #[command(after_help = "Example:\n  graphkeeper notify test ops")]
+    Test {
+        /// The channel's name: [notices.NAME] in the configuration
+        #[arg(value_name = "CHANNEL")]
+        channel: String,
+    },
+}
+
 #[derive(Clone, Debug, Args)]
 pub struct Explain {
     /// The person, by Okta login or id, or by the name of the account
@@ -329,6 +343,8 @@ pub enum HistoryCommand {
     Licenses(LicensesArgs),
     /// Scheduled moments at which a job did not run, and why
     Missed(Range),
+    /// What people were told, on which channel, and whether it arrived
+    Notices(Range),
     /// Everything of a kind, oldest first, as CSV or with --json
     Export(Export),
     /// Forget now what is older than the configuration keeps; the service does it every day

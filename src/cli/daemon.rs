@@ -33,6 +33,7 @@ use crate::jobs::lock::{self, Holder, JobLock, LockError};
 use crate::jobs::progress::Progress;
 use crate::jobs::report::{ALREADY_RUN, Report};
 use crate::jobs::runner::Order;
+use crate::notices::{self, Notices, events};
 use crate::web::Web;
 
 /// How often the ends of credentials are looked at. They are days away; the hour is for machines that sleep.
@@ -119,14 +120,22 @@ pub(super) async fn serve(
     let looking = tokio::spawn(look(Arc::clone(&live)));
     let (housed, leave) = (Arc::clone(&live), CancellationToken::new());
     let upkeep = tokio::spawn(upkeep(move || housed.current(), leave.clone()));
-    let (runner, leaving, watch) = (Arc::clone(&live), Arc::clone(&live), Arc::new(watch));
+    let post = CancellationToken::new();
+    let posting = {
+        let live = Arc::clone(&live);
+        tokio::spawn(notices::serve(move || live.current().notices().clone(), post.clone()))
+    };
+    let (runner, ledger, leaving, watch) = (Arc::clone(&live), Arc::clone(&live), Arc::clone(&live), Arc::new(watch));
     let shown = Arc::clone(&page);
     let hooks = Hooks {
         run: move |firing| fire(runner.current(), firing),
-        record: move |moments| record(history.clone(), told_by.now(), moments),
+        record: move |moments| record(ledger.current().notices().clone(), history.clone(), told_by.now(), moments),
         reload: move || reload(Arc::clone(&live), Arc::clone(&watch), Arc::clone(&shown)),
     };
     let reason = daemon::serve(entries, hooks, clock, signals, end).await.map_err(anyhow::Error::from)?;
+    // What waits is in the queue, for the next start.
+    post.cancel();
+    let _ = posting.await;
     if let Some((leave, control)) = control {
         leave.cancel();
         // Bounded by itself.
@@ -179,6 +188,12 @@ async fn reload(live: Arc<Live>, watch: Arc<Watch>, page: Arc<Web>) -> Reloaded 
         live.current().look_at_identities().await;
     }
     watch.also(live.secret_files());
+    let notices = live.current().notices().clone();
+    match &reload {
+        Reload::Unchanged | Reload::Now(_) => notices.tell(events::configuration_good()).await,
+        Reload::Refused(problem) => notices.tell(events::configuration_refused(problem)).await,
+    }
+    notices.wake();
     match reload {
         Reload::Unchanged => Reloaded::Unchanged,
         Reload::Now((entries, store)) => Reloaded::Now(entries, store),
@@ -250,6 +265,16 @@ fn instead(report: &Report) -> Option<Disposition> {
 }
 
 /// Rows of the ledger, all or none.
-async fn record(history: History, at: Timestamp, moments: Vec<Moment>) -> Result<(), String> {
-    history.record_moments(&moments, at).await.map_err(|problem| chain(&problem))
+async fn record(notices: Notices, history: History, at: Timestamp, moments: Vec<Moment>) -> Result<(), String> {
+    match history.record_moments(&moments, at).await {
+        Ok(()) => {
+            notices.written();
+            notices.moments(&moments).await;
+            Ok(())
+        }
+        Err(problem) => {
+            notices.unwritten(None, "Scheduled moments could not be recorded; they are tried again.", &problem);
+            Err(chain(&problem))
+        }
+    }
 }

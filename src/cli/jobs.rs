@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::app::entries::{Remembered, Standing, When, foreseen, remembered};
 use crate::cli::args::Global;
+use crate::cli::channels::{broken, broken_cell, broken_note};
 use crate::cli::daemon::entry;
 use crate::cli::desk::Desk;
 use crate::cli::exit;
@@ -25,6 +26,7 @@ use crate::domain::gauge::Gauge;
 use crate::domain::run::{JobKind, Mode, PlanId};
 use crate::history::History;
 use crate::history::jobs::Pause;
+use crate::history::outbox::ChannelState;
 use crate::history::runs::{Run, RunFilter};
 use crate::jobs::lock;
 use crate::schedule::{CatchUp, Schedule};
@@ -35,12 +37,13 @@ const PLANS: u32 = 10;
 /// Prints the jobs, by name.
 ///
 /// JSON: a list of `{job, kind, mode, schedule, timezone, next, paused, service, last_run, last_outcome, last_started,
-/// last_ended, last_message, plans, parked, running, gauge}`. `mode` is null but for managers; `schedule` is null for a job that is run by hand
+/// last_ended, last_message, plans, parked, notices, running, gauge}`. `mode` is null but for managers; `schedule` is null for a job that is run by hand
 /// only, else the text as configured; `next` is when the service will run it, if it runs then, and null when paused; `paused` is null or `{since, by}`;
 /// `service` is `running`, `none` or `unknown`, the same for all; `identities` are as of [`identities::cell`]; `plans` are the
 /// ids of those that wait for approval. While the configuration has mistakes, the jobs are those that the service last
 /// scheduled: `mode` is null then, and so is the
-/// `kind` of a job that never ran; `next` does without its jitter. `parked` counts people left alone; `running` is null or `{run, since, caller, pid, host, alive}`, where `alive` is false
+/// `kind` of a job that never ran; `next` does without its jitter. `parked` counts people left alone; `notices` lists the channels that would tell of
+/// the job and do not work: `{channel, since, problem, waiting}`; `running` is null or `{run, since, caller, pid, host, alive}`, where `alive` is false
 /// when the process is known to be gone; `gauge` is null but for keepalive jobs, else the subscription that the job watches as
 /// it was read last, its `state` and `days_left` counted to now: `{state, days_left, ends, moved, calls_since, why, part_number,
 /// subscription, status, gone, known_end, read_as, read_at}`, where `moved` is null or `{noticed, from, to}`.
@@ -67,6 +70,13 @@ pub(super) async fn run(global: &Global, now: Timestamp) -> Result<u8, Failure> 
         (Err(_), Some(history)) => shown_by_history(history, now).await?,
         (Err(_), None) => (Vec::new(), BTreeMap::new()),
     };
+    let channels = match &desk.history {
+        Some(history) => history.channels().await?,
+        None => Vec::new(),
+    };
+    for note in channels.iter().filter_map(|channel| broken_note(channel, desk.zone())) {
+        render::say(&note);
+    }
     let watches = jobs.iter().any(|job| job.kind == Some(JobKind::Keepalive));
     let (mut table, mut needed) = (empty(watches), BTreeSet::new());
     for mut job in jobs {
@@ -76,6 +86,7 @@ pub(super) async fn run(global: &Global, now: Timestamp) -> Result<u8, Failure> 
         };
         state.next = nexts.remove(&job.name);
         state.paused = pauses.remove(&job.name);
+        state.broken = broken(&channels, &job.name, desk.settings.as_ref().ok());
         job.kind = job.kind.or(state.last.as_ref().map(|run| run.kind));
         state.identities = identities::of_kind(job.kind, &all);
         needed.extend(state.identities.iter().map(|known| known.name));
@@ -147,6 +158,8 @@ struct State {
     identities: Vec<Known>,
     /// What the last keepalive run found of the subscription.
     gauge: Option<Gauge>,
+    /// Channels that would tell of it and do not work.
+    broken: Vec<ChannelState>,
 }
 
 /// A run that has not ended, as far as is known.
@@ -175,6 +188,7 @@ async fn state(history: &History, job: &str, directory: &Path) -> Result<State, 
         parked: history.list_parked(Some(job)).await?.len(),
         identities: Vec::new(),
         gauge: history.last_gauge(job).await?,
+        broken: Vec::new(),
     })
 }
 
@@ -197,6 +211,7 @@ fn empty(watches: bool) -> Table {
         ("identities", "Sign-in"),
         ("plans", "To approve"),
         ("parked", "Left alone"),
+        ("notices", "Notices"),
         ("running", "Now"),
         ("gauge", if watches { "Subscription" } else { "" }),
     ];
@@ -225,6 +240,7 @@ fn row(job: &Shown, state: &State, service: &Service, zone: &TimeZone, now: Time
         identities::cell(&state.identities),
         Cell::new(json!(plans), plans.join(", ")),
         Cell::new(state.parked, if state.parked == 0 { String::new() } else { state.parked.to_string() }),
+        broken_cell(&state.broken),
         Cell::optional(state.running.as_ref(), |running| running_cell(running, now)),
         Cell::optional(state.gauge.clone(), |gauge| gauge_cell(&gauge.as_of(now))),
     ]
@@ -357,9 +373,9 @@ kind = "licenses"
             table.push(row(&Shown::of(job), &state, &Service::None, &settings.zone.tz, at(660)));
         }
         insta::assert_snapshot!(samples::written(&table, OutputFormat::Table), @r"
-        Job       Kind      Mode  Schedule      Next run                                                      Last outcome             Sign-in       To approve  Left alone  Now
+        Job       Kind      Mode  Schedule      Next run                                                      Last outcome             Sign-in       To approve  Left alone  Notices  Now
         licenses  licenses        by hand only                                                                never ran                ok
-        managers  managers  plan  At 02:00      in 9 hours (2026-09-22 02:00:00 CEST; no service is running)  partial, 10 minutes ago  okta unknown  paaaa1111   1           run bbbb0002, begun 60 seconds ago by daemon (process 7)
+        managers  managers  plan  At 02:00      in 9 hours (2026-09-22 02:00:00 CEST; no service is running)  partial, 10 minutes ago  okta unknown  paaaa1111   1                    run bbbb0002, begun 60 seconds ago by daemon (process 7)
         ");
         let json = table.to_json();
         assert_eq!((&json[0]["next"], &json[0]["last_outcome"]), (&Value::Null, &Value::Null));

@@ -4,6 +4,7 @@ mod accept_source;
 pub mod args;
 mod caller;
 mod carrier;
+mod channels;
 pub mod chart;
 mod check;
 mod daemon;
@@ -18,6 +19,7 @@ mod history;
 mod identities;
 mod jobs;
 mod login;
+mod notify;
 mod packaging;
 mod page;
 mod pause;
@@ -125,6 +127,7 @@ fn dispatch(arguments: &Arguments) -> Result<u8, Failure> {
         Command::AcceptSource(accept) => wait(accept_source::run(global, accept, SystemClock.now())),
         Command::Pause(job) => wait(pause::pause(global, job, SystemClock.now())),
         Command::Resume(job) => wait(pause::resume(global, job)),
+        Command::Notify(command) => wait(notify::run(global, command)),
         Command::Completions { shell } => Ok(packaging::completions(*shell).map(|()| exit::SUCCEEDED)?),
         Command::Man { directory: None } => Ok(packaging::man().map(|()| exit::SUCCEEDED)?),
         Command::Man { directory: Some(directory) } => Ok(packaging::man_pages(directory).map(|()| exit::SUCCEEDED)?),

@@ -75,8 +75,31 @@ async fn here(settings: Settings, request: &RunRequest) -> Result<Report, Failur
     app.try_secrets(&work.job, &env)?;
     let job = work.job.clone();
     let done = watched(&app, &job, work.order(&caller::name())).await;
+    if let Ok(report) = &done {
+        deliver(&app, report).await;
+    }
     app.close().await;
     done
+}
+
+/// How long a command stays for the notices of its run. What is not delivered then is left in the queue for the service or
+/// the next command.
+const POSTING: Duration = Duration::from_secs(10);
+
+/// Delivers what the run caused, where no service does.
+pub(super) async fn deliver(app: &App, report: &Report) {
+    let notices = app.notices();
+    let posting = async {
+        notices.told(POSTING).await;
+        notices.deliver(Some(&report.run)).await
+    };
+    match tokio::time::timeout(POSTING, posting).await {
+        Ok(Ok(delivered)) if delivered.failed > 0 => {
+            super::render::say("a notice did not arrive, and waits in the queue: `graphkeeper history notices`");
+        }
+        Ok(_) => {}
+        Err(_) => super::render::say("notices wait in the queue: `graphkeeper history notices`"),
+    }
 }
 
 /// What the process exits with. A strict run is not content with people left unresolved.

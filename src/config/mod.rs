@@ -8,6 +8,7 @@ mod later;
 mod load;
 mod near;
 pub mod network;
+pub mod notices;
 mod outline;
 mod parse;
 pub mod problem;

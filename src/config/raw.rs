@@ -21,6 +21,7 @@ pub(super) struct Raw {
     pub(super) web: Option<RawWeb>,
     pub(super) okta: Option<RawOkta>,
     pub(super) entra: Option<RawEntra>,
+    pub(super) notices: Option<BTreeMap<String, Option<RawChannel>>>,
     pub(super) jobs: Option<BTreeMap<String, Option<RawJob>>>,
 }
 
@@ -148,6 +149,8 @@ pub(super) struct RawJob {
     pub(super) subscription: Option<String>,
     pub(super) few_free: Option<i64>,
     pub(super) few_free_by_product: Option<BTreeMap<String, Option<i64>>>,
+    pub(super) notices: Option<BTreeMap<String, Option<String>>>,
+    pub(super) unresolved_alert: Option<String>,
 }
 
 impl RawJob {
@@ -173,6 +176,7 @@ impl RawJob {
             "subscription" => self.subscription.is_some(),
             "few_free" => self.few_free.is_some(),
             "few_free_by_product" => self.few_free_by_product.is_some(),
+            "unresolved_alert" => self.unresolved_alert.is_some(),
             _ => false,
         }
     }
@@ -196,10 +200,70 @@ pub(super) const KINDS: [(&str, &[&str]); 3] = [
             "canaries",
             "exclude",
             "brake",
+            "unresolved_alert",
         ],
     ),
     ("licenses", &["few_free", "few_free_by_product"]),
     ("keepalive", &["requests", "min_interval", "save_bodies", "subscription"]),
+];
+
+/// The keys of every kind of channel; [`CHANNELS`] says which belong where.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawChannel {
+    pub(super) kind: Option<String>,
+    pub(super) on: Option<String>,
+    pub(super) remind: Option<List<String>>,
+    pub(super) digest: Option<String>,
+    pub(super) url: Option<RawSecret>,
+    pub(super) signing_key: Option<RawSecret>,
+    pub(super) start_url: Option<RawSecret>,
+    pub(super) fail_url: Option<RawSecret>,
+    pub(super) jobs: Option<List<String>>,
+    pub(super) host: Option<String>,
+    pub(super) port: Option<u16>,
+    pub(super) tls: Option<String>,
+    pub(super) username: Option<String>,
+    pub(super) password: Option<RawSecret>,
+    #[serde(rename = "as")]
+    pub(super) sender: Option<String>,
+    pub(super) from: Option<String>,
+    pub(super) to: Option<List<String>>,
+}
+
+impl RawChannel {
+    /// The keys that are written, `kind` left out.
+    pub(super) fn written(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let written = [
+            ("on", self.on.is_some()),
+            ("remind", self.remind.is_some()),
+            ("digest", self.digest.is_some()),
+            ("url", self.url.is_some()),
+            ("signing_key", self.signing_key.is_some()),
+            ("start_url", self.start_url.is_some()),
+            ("fail_url", self.fail_url.is_some()),
+            ("jobs", self.jobs.is_some()),
+            ("host", self.host.is_some()),
+            ("port", self.port.is_some()),
+            ("tls", self.tls.is_some()),
+            ("username", self.username.is_some()),
+            ("password", self.password.is_some()),
+            ("as", self.sender.is_some()),
+            ("from", self.from.is_some()),
+            ("to", self.to.is_some()),
+        ];
+        written.into_iter().filter_map(|(key, is_written)| is_written.then_some(key))
+    }
+}
+
+/// The kinds of channels, and the keys that each has beside `kind`.
+pub(super) const CHANNELS: [(&str, &[&str]); 6] = [
+    ("webhook", &["on", "remind", "digest", "url", "signing_key"]),
+    ("slack", &["on", "remind", "digest", "url"]),
+    ("teams", &["on", "remind", "digest", "url"]),
+    ("smtp", &["on", "remind", "digest", "host", "port", "tls", "username", "password", "from", "to"]),
+    ("graph", &["on", "remind", "digest", "as", "from", "to"]),
+    ("ping", &["url", "start_url", "fail_url", "jobs"]),
 ];
 
 #[derive(Debug, Default, Deserialize)]

@@ -13,6 +13,7 @@ use url::Url;
 use crate::auth;
 use crate::auth::KeyError;
 use crate::config::network::HttpSettings;
+use crate::config::notices::{ChannelSettings, JobNotices};
 use crate::config::problem::{Origin, Problem};
 use crate::config::secrets::{SecretError, SecretRef};
 use crate::domain::run::{JobKind, Mode};
@@ -41,6 +42,8 @@ pub struct Settings {
     pub entra: EntraSettings,
     /// By name.
     pub jobs: BTreeMap<String, JobSettings>,
+    /// Channels on which people are told, by name.
+    pub notices: BTreeMap<String, ChannelSettings>,
     /// Every secret that is referred to.
     pub secrets: Vec<NamedSecret>,
     /// What is allowed and yet worth a second look.
@@ -301,6 +304,7 @@ pub struct JobSettings {
     pub catch_up_within: Option<Duration>,
     /// After this a run is ended as `timed_out`.
     pub timeout: Duration,
+    pub notices: JobNotices,
     pub work: Work,
 }
 

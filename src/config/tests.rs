@@ -8,8 +8,8 @@ use serde::de::{Deserialize, Deserializer, Visitor, value::Error as FieldError};
 
 use super::*;
 use crate::config::raw::{
-    RawBrake, RawControl, RawCorrelateRule, RawEntra, RawEntraApp, RawEntraUser, RawHistory, RawHttp, RawJob,
-    RawManagerRule, RawOkta, RawOktaAuth, RawScope, RawState, RawWeb, SECRET_KEYS,
+    RawBrake, RawChannel, RawControl, RawCorrelateRule, RawEntra, RawEntraApp, RawEntraUser, RawHistory, RawHttp,
+    RawJob, RawManagerRule, RawOkta, RawOktaAuth, RawScope, RawState, RawWeb, SECRET_KEYS,
 };
 use crate::config::secrets::SecretRef;
 use crate::config::settings::{Cloud, ScopeSettings, Work};
@@ -113,6 +113,7 @@ fn the_example_names_every_key_there_is() {
         fields::<RawEntra>(),
         fields::<RawEntraApp>(),
         fields::<RawEntraUser>(),
+        fields::<RawChannel>(),
         fields::<RawJob>(),
         fields::<RawManagerRule>(),
         fields::<RawCorrelateRule>(),

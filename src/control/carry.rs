@@ -4,7 +4,9 @@
 use jiff::Timestamp;
 
 use crate::control::refusal::{Refusal, one};
-use crate::control::wire::{AcceptRequest, Accepted, Paused, ReleaseRequest, Released, ReleasedPerson, RunRequest};
+use crate::control::wire::{
+    AcceptRequest, Accepted, Paused, ReleaseRequest, Released, ReleasedPerson, RunRequest, TestRequest, Tested,
+};
 use crate::domain::run::{RunId, Trigger};
 use crate::history::error::HistoryError;
 use crate::history::parked::{ParkedPerson, Release};
@@ -12,6 +14,7 @@ use crate::history::runs::Run;
 use crate::history::{Found, History};
 use crate::jobs::Task;
 use crate::jobs::runner::Order;
+use crate::notices::Notices;
 
 /// Where runs are listed, for whoever named one that there is not.
 pub const LIST_RUNS: &str = "`graphkeeper history` lists the runs";
@@ -179,6 +182,12 @@ pub async fn pause(history: &History, job: &str, by: &str, now: Timestamp) -> Re
 pub async fn resume(history: &History, job: &str) -> Result<Paused, Refusal> {
     let changed = history.resume(job).await?;
     Ok(Paused { job: job.to_owned(), since: None, by: None, changed })
+}
+
+/// Sends a test notice.
+pub async fn notify_test(notices: &Notices, request: &TestRequest, by: &str) -> Result<Tested, Refusal> {
+    let note = notices.test(&request.channel, by).await?;
+    Ok(Tested { channel: request.channel.clone(), note: note.map(str::to_owned) })
 }
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ use crate::control::peer;
 use crate::control::refusal::{Refusal, Told};
 use crate::control::wire::{
     self, About, AcceptRequest, Accepted, CLAIM_HEADER, CameBack, DoctorRequest, JobRequest, Line, LoggedOut,
-    LoginLine, LoginRequest, PROTOCOL, PROTOCOL_HEADER, Paused, ReleaseRequest, Released, RunRequest, VERSION,
-    VERSION_HEADER, path,
+    LoginLine, LoginRequest, PROTOCOL, PROTOCOL_HEADER, Paused, ReleaseRequest, Released, RunRequest, TestRequest,
+    Tested, VERSION, VERSION_HEADER, path,
 };
 use crate::doctor;
 use crate::domain::run::RunId;
@@ -165,6 +165,10 @@ impl Client {
     /// Has the service examine itself and those it talks to.
     pub async fn examine(&self) -> Result<doctor::Report, ClientError> {
         self.post_within(TO_EXAMINE, path::DOCTOR, &DoctorRequest {}).await?.whole().await
+    }
+
+    pub async fn notify_test(&self, request: &TestRequest) -> Result<Tested, ClientError> {
+        self.post(path::NOTIFY_TEST, request).await?.whole().await
     }
 
     async fn post(&self, address: &str, request: &impl Serialize) -> Result<Answer, ClientError> {

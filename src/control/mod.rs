@@ -13,6 +13,7 @@
 //! | `POST /v1/login/back` | 204; what a browser brought reached the sign-in that waits for it |
 //! | `POST /v1/logout` | whether anybody was signed in: [`wire::LoggedOut`] |
 //! | `POST /v1/doctor` | how things stand: [`crate::doctor::Report`], once everything is asked |
+//! | `POST /v1/notify-test` | sends a test notice: [`wire::Tested`] |
 //! | `GET /v1/about` | the service: [`wire::About`] |
 
 mod asked;

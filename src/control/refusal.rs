@@ -9,6 +9,7 @@ use crate::app::AppError;
 use crate::auth::{AuthError, Class};
 use crate::history::Found;
 use crate::history::error::HistoryError;
+use crate::notices::TestError;
 
 /// What was asked is not done, or cannot be.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,8 @@ pub enum Refusal {
     /// The history names ten at most.
     #[error("`{name}` fits more than one {what}: {}{}", candidates.join(", "), if candidates.len() < 10 { "" } else { " …" })]
     Several { what: &'static str, name: String, candidates: Vec<String> },
+    #[error(transparent)]
+    Test(#[from] TestError),
     #[error("{message}")]
     Plain { message: String, hint: Option<String>, usage: bool },
     /// The service refused, and told why.
@@ -40,6 +43,7 @@ impl Refusal {
             Self::History(error) => error.hint().map(str::to_owned),
             Self::Auth(error) => error.hint().map(str::to_owned),
             Self::Nothing { hint, .. } => Some((*hint).to_owned()),
+            Self::Test(error) => error.hint().map(str::to_owned),
             Self::Several { .. } => Some("write it out further".to_owned()),
             Self::Plain { hint, .. } => hint.clone(),
             Self::Told(told, _) => told.hint.clone(),
@@ -53,8 +57,8 @@ impl Refusal {
             Self::App(error) => error.is_configuration(),
             Self::History(error) => error.is_lasting(),
             Self::Auth(error) => error.class() == Class::Misconfigured,
-            Self::Nothing { .. } => false,
-            Self::Several { .. } => true,
+            Self::Nothing { .. } | Self::Test(TestError::Undelivered { .. }) => false,
+            Self::Test(TestError::NoChannel { .. }) | Self::Several { .. } => true,
             Self::Plain { usage, .. } => *usage,
             Self::Told(told, _) => told.usage,
         }

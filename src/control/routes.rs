@@ -21,7 +21,7 @@ use crate::control::stream;
 use crate::control::turns::Turns;
 use crate::control::wire::{
     self, About, AcceptRequest, DoctorRequest, JobRequest, PROTOCOL, PROTOCOL_HEADER, Refused, ReleaseRequest,
-    RunRequest, VERSION, VERSION_HEADER, path,
+    RunRequest, TestRequest, VERSION, VERSION_HEADER, path,
 };
 use crate::daemon::Desk;
 use crate::doctor;
@@ -96,6 +96,7 @@ pub(super) fn router(counter: Counter) -> Router {
         .route(path::CAME_BACK, post(login::came_back))
         .route(path::LOGOUT, post(login::logout))
         .route(path::DOCTOR, post(doctor))
+        .route(path::NOTIFY_TEST, post(notify_test))
         .route(path::ABOUT, get(about))
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
@@ -200,6 +201,12 @@ async fn doctor(asked: Asked<DoctorRequest>) -> Json<doctor::Report> {
     let Asked { caller, app, .. } = asked;
     info!(%caller, "{caller} asks for an examination");
     Json(examine(&app.patient(), &Progress::default()).await)
+}
+
+async fn notify_test(asked: Asked<TestRequest>) -> Result<Json<wire::Tested>, Answered> {
+    let Asked { request, caller, app, .. } = asked;
+    info!(channel = request.channel, %caller, "{caller} tries the channel {}", request.channel);
+    Ok(Json(carry::notify_test(app.notices(), &request, &caller).await?))
 }
 
 async fn about(State(counter): State<Counter>) -> Json<About> {

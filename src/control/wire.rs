@@ -39,6 +39,7 @@ pub mod path {
     pub const CAME_BACK: &str = "/v1/login/back";
     pub const LOGOUT: &str = "/v1/logout";
     pub const DOCTOR: &str = "/v1/doctor";
+    pub const NOTIFY_TEST: &str = "/v1/notify-test";
     pub const ABOUT: &str = "/v1/about";
 }
 
@@ -200,6 +201,21 @@ pub struct Paused {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DoctorRequest {}
+
+/// The channel on which a test is to be sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestRequest {
+    pub channel: String,
+}
+
+/// A test notice that was taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tested {
+    pub channel: String,
+    /// What is worth knowing of its arrival.
+    pub note: Option<String>,
+}
 
 /// The service as it is now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,4 +11,5 @@ pub mod gauge;
 pub mod identity;
 pub(crate) mod index;
 pub mod moment;
+pub mod notice;
 pub mod run;

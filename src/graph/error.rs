@@ -207,6 +207,11 @@ impl Refusal {
                 "grant admin consent to the application in this tenant; after consent it can take some minutes",
             );
         }
+        if self.is_about_mail()
+            && let Some(hint) = self.mail_hint()
+        {
+            return Some(hint);
+        }
         if self.is("Authorization_RequestDenied") || self.is("ErrorAccessDenied") {
             return needed(&self.method, &self.path).map(|needed| needed.grant);
         }
@@ -228,6 +233,44 @@ impl Refusal {
             429 => Some("another program uses up the tenant's budget, or this one runs too often"),
             _ => None,
         }
+    }
+}
+
+impl Refusal {
+    fn is_about_mail(&self) -> bool {
+        self.path.to_ascii_lowercase().ends_with("/sendmail")
+    }
+
+    /// What to do about a mail that was not taken.
+    /// Source: <https://learn.microsoft.com/graph/api/user-sendmail>, and what others met
+    fn mail_hint(&self) -> Option<&'static str> {
+        let message = self.message.to_ascii_lowercase();
+        let says = |text: &str| message.contains(text);
+        if self.is("MailboxNotEnabledForRESTAPI") || says("inactive, soft-deleted") {
+            return Some(
+                "the sender needs a mailbox in Exchange Online: give it a license (a new mailbox takes minutes to hours), or \
+                 name a sender who has one",
+            );
+        }
+        if says("access to odata is disabled") {
+            return Some(
+                "an application access policy of Exchange shuts this mailbox to the application: add the sender to the \
+                 policy's scope (a change takes up to two hours)",
+            );
+        }
+        if self.is("ErrorSendAsDenied") {
+            return Some("send from the mailbox of the identity itself, or give it the right to send as the other");
+        }
+        if self.is("ErrorInvalidRecipients") {
+            return Some("correct the addresses in the channel's `to`");
+        }
+        if self.status == 404 {
+            return Some("there is no such mailbox: correct the channel's `from`");
+        }
+        (self.status == 403).then_some(
+            "grant Mail.Send (application; delegated when the signed-in person sends) and give admin consent; if it is \
+             granted, an application access policy of Exchange shuts this mailbox",
+        )
     }
 }
 

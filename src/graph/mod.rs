@@ -5,6 +5,7 @@ mod batch;
 pub mod client;
 pub mod error;
 pub mod licenses;
+pub mod mail;
 pub mod managers;
 mod paging;
 mod paths;

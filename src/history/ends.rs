@@ -13,6 +13,7 @@ use crate::history::History;
 use crate::history::calls::CallRow;
 use crate::history::error::HistoryError;
 use crate::history::gauge::Watched;
+use crate::history::notices::Telling;
 use crate::history::runs::Closing;
 
 /// All that is to be written when a run ends.
@@ -23,6 +24,8 @@ pub struct End {
     pub calls: Vec<CallRow>,
     /// What a keepalive run found of its subscription.
     pub watched: Option<Box<Watched>>,
+    /// What people are told of it, decided when it is written.
+    pub telling: Option<Telling>,
 }
 
 /// Ends that are not written yet. Clones of a history share them.
@@ -128,7 +131,7 @@ impl History {
             end.watched = None;
         }
         let kept = kept.and(shown);
-        match self.close_run(&end.closing).await {
+        match self.close_run_telling(&end.closing, end.telling.as_ref()).await {
             // Its calls or its gauge were left over.
             Err(HistoryError::Missing { .. }) if self.is_closed(&end.closing.run).await => kept,
             closed => closed.and(kept),
@@ -169,7 +172,7 @@ mod tests {
             error: None,
             body: None,
         };
-        End { closing: closing(run, Outcome::Succeeded, 60), calls: vec![call], watched: None }
+        End { closing: closing(run, Outcome::Succeeded, 60), calls: vec![call], watched: None, telling: None }
     }
 
     /// A history with an open run, whose database refuses statements of a kind until the trigger `full` is dropped.

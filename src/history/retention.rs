@@ -165,13 +165,22 @@ struct Rule {
 }
 
 /// In the order in which they are carried out: rows that point to others go first.
-const RULES: [Rule; 16] = [
+const RULES: [Rule; 17] = [
     Rule {
         what: "calls",
         class: Class::Details,
         table: "call",
         key: "id",
         doomed: "select id from call where at < ?1",
+        step: 500,
+    },
+    // What waits is still to be delivered.
+    Rule {
+        what: "notices",
+        class: Class::Details,
+        table: "notice",
+        key: "id",
+        doomed: "select id from notice where made_at < ?1 and state <> 'waiting'",
         step: 500,
     },
     Rule {

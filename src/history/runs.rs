@@ -11,6 +11,7 @@ use crate::domain::moment::Disposition;
 use crate::domain::run::{JobKind, Outcome, RunId, Trigger};
 use crate::history::error::{HistoryError, OpenRun};
 use crate::history::moments::begin_moment;
+use crate::history::notices::{Telling, tell_within};
 use crate::history::rows::{Row, signed, stamp};
 use crate::history::{Found, History, after_prefix};
 
@@ -200,9 +201,19 @@ impl History {
     ///
     /// [`HistoryError::Missing`] when no run of this id is open.
     pub async fn close_run(&self, closing: &Closing) -> Result<(), HistoryError> {
+        self.close_run_telling(closing, None).await
+    }
+
+    /// Closes an open run, and writes what people are told of that: both, or neither.
+    ///
+    /// # Errors
+    ///
+    /// As [`History::close_run`].
+    pub async fn close_run_telling(&self, closing: &Closing, telling: Option<&Telling>) -> Result<(), HistoryError> {
         let (id, outcome, ended_at) = (closing.run.as_str(), closing.outcome.as_str(), stamp(closing.ended_at));
         let tally = closing.tally.as_ref().map(ToString::to_string);
         let unresolved = closing.unresolved.map(signed);
+        let mut tx = self.begin().await?;
         let done = sqlx::query!(
             "update run set ended_at = ?, outcome = ?, reason = ?, message = ?, hint = ?, tally = ?, unresolved = ?
               where id = ? and outcome is null",
@@ -215,12 +226,15 @@ impl History {
             unresolved,
             id
         )
-        .execute(self.writer()?)
+        .execute(&mut *tx)
         .await?;
         if done.rows_affected() == 0 {
             return Err(HistoryError::Missing { what: "open run", id: id.to_owned() });
         }
-        Ok(())
+        if let Some(telling) = telling {
+            tell_within(&mut tx, telling).await?;
+        }
+        Ok(tx.commit().await?)
     }
 
     /// The jobs that have an open run: one that goes on, or that a dead process left open.

@@ -32,13 +32,15 @@ pub enum Pace<'a> {
     Turn(&'a Gate),
     /// Once: its turn has come, and it is not tried again.
     Leave(&'a Leave<'a>),
+    /// At once, and once: whoever sends it has a queue of his own.
+    Once,
 }
 
 impl<'a> Pace<'a> {
     /// Where what the answer says about limits is to be heeded.
     pub(super) const fn gate(&self) -> Option<&'a Gate> {
         match self {
-            Self::Free => None,
+            Self::Free | Self::Once => None,
             Self::Turn(gate) => Some(gate),
             Self::Leave(leave) => Some(leave.gate()),
         }
@@ -59,6 +61,8 @@ pub struct Call<'a> {
     pub pace: Pace<'a>,
     /// Bytes of body, after decompression, beyond which reading stops.
     pub max_body: usize,
+    /// Whether the address is itself a secret, so that messages, logs and records show none of its path.
+    pub secret_path: bool,
 }
 
 /// 64 MiB: a page of 999 accounts with long address lists has two or three.
@@ -77,6 +81,7 @@ impl<'a> Call<'a> {
             json: true,
             pace: Pace::Free,
             max_body: MAX_BODY,
+            secret_path: false,
         }
     }
 
@@ -103,7 +108,7 @@ impl<'a> Call<'a> {
     /// The path as messages and records show it: no query, no mail address.
     #[must_use]
     pub fn path(&self) -> String {
-        redact::path(&self.url)
+        if self.secret_path { "/…".to_owned() } else { redact::path(&self.url) }
     }
 }
 
@@ -122,6 +127,7 @@ pub enum Body {
     #[default]
     Empty,
     Json(Vec<u8>),
+    Text(String),
     Form(Vec<(&'static str, Secret)>),
 }
 
@@ -130,6 +136,7 @@ impl std::fmt::Debug for Body {
         f.write_str(match self {
             Self::Empty => "Empty",
             Self::Json(_) => "Json(..)",
+            Self::Text(_) => "Text(..)",
             Self::Form(_) => "Form(..)",
         })
     }

@@ -18,6 +18,8 @@ words! {
         /// Entra's sign-in.
         Entra => "entra",
         Graph => "graph",
+        /// The channel of a notice.
+        Notice => "notice",
     }
 }
 

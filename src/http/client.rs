@@ -127,14 +127,14 @@ impl Client {
             journey.attempts += 1;
             let turn = match call.pace {
                 Pace::Turn(gate) => Some(gate.enter(call.endpoint).await),
-                Pace::Free | Pace::Leave(_) => None,
+                Pace::Free | Pace::Leave(_) | Pace::Once => None,
             };
             let draft = draft(journey.attempts).await?;
             journey.client_request_id = text(&draft.headers, "client-request-id");
             let outcome = self.attempt(call, draft, journey.attempts).await;
             drop(turn);
             let next = match (failure(&outcome), call.pace) {
-                (None, _) | (_, Pace::Leave(_)) => Next::GiveUp,
+                (None, _) | (_, Pace::Leave(_) | Pace::Once) => Next::GiveUp,
                 (Some(failure), _) => {
                     backoff.next(journey.attempts, journey.waited, failure, call.repeat, fastrand::f64())
                 }
@@ -213,6 +213,9 @@ impl Client {
         request = match draft.body {
             Body::Empty => request,
             Body::Json(bytes) => request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(bytes),
+            Body::Text(text) => {
+                request.header(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")).body(text)
+            }
             Body::Form(fields) => {
                 let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.expose())).collect();
                 request.form(&fields)

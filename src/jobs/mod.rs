@@ -12,6 +12,7 @@ pub mod managers;
 pub mod progress;
 pub mod report;
 pub mod runner;
+pub mod told;
 
 use std::time::Duration;
 

@@ -20,15 +20,18 @@ use crate::history::ends::End;
 use crate::history::error::HistoryError;
 use crate::history::runs::{Closing, NewRun};
 use crate::http::calls::{CALLS, Call, CallLog};
-use crate::jobs::error::JobError;
+use crate::jobs::error::{JobError, chain};
 use crate::jobs::lock::{Holder, JobLock, LockError};
 use crate::jobs::progress::Progress;
 use crate::jobs::report::{Finish, Report};
+use crate::jobs::told::Found;
 use crate::jobs::{Job, Task};
+use crate::notices::Notices;
 
 /// Runs jobs, one at a time each.
 #[derive(Clone)]
 pub struct Runner {
+    notices: Notices,
     history: History,
     clock: Arc<dyn Clock>,
     state: std::path::PathBuf,
@@ -59,6 +62,8 @@ pub struct Context {
     pub progress: Progress,
     /// Somebody waits for it, who may just have mended what failed before.
     pub by_hand: bool,
+    /// What the run finds that is worth telling beside its end.
+    pub found: Found,
 }
 
 impl fmt::Debug for Context {
@@ -82,13 +87,14 @@ impl fmt::Debug for Runner {
 
 impl Runner {
     #[must_use]
-    pub fn new(history: History, clock: Arc<dyn Clock>, state: std::path::PathBuf, config_fingerprint: String) -> Self {
-        // The unit leaves the service nothing of /proc but processes; there it is the name that the machine starts with.
-        let host = ["/proc/sys/kernel/hostname", "/etc/hostname"]
-            .into_iter()
-            .find_map(|file| std::fs::read_to_string(file).ok());
-        let host = host.map_or_else(|| "unknown".to_owned(), |name| name.trim().to_owned());
-        Self { history, clock, state, config_fingerprint, host }
+    pub fn new(
+        notices: Notices,
+        (history, clock): (History, Arc<dyn Clock>),
+        state: std::path::PathBuf,
+        config_fingerprint: String,
+        host: String,
+    ) -> Self {
+        Self { notices, history, clock, state, config_fingerprint, host }
     }
 
     /// Runs `job` once, as `order` says, until it ends, its time is up or `stop` is raised.
@@ -116,12 +122,18 @@ impl Runner {
                     Ok(()) => (true, self.opened(&run, job, &order, &mut lock, stop, progress).await),
                     Err(error @ HistoryError::Busy(_)) => (false, Finish::busy(&error)),
                     Err(error @ HistoryError::AlreadyRun { .. }) => (false, Finish::already_run(&error, error.hint())),
-                    Err(error) => (false, Finish::from_history(&error)),
+                    Err(error) => {
+                        let what = format!("{} was not run: its run could not be recorded.", job.name);
+                        self.notices.unwritten(Some(&job.name), &what, &error);
+                        (false, Finish::from_history(&error))
+                    }
                 }
             }
             Err(error @ LockError::Held { .. }) => (false, Finish::busy(&error)),
             Err(error) => {
                 let hint = "the state directory must be writable for the user that runs graphkeeper";
+                let what = format!("{} was not run.", job.name);
+                self.notices.unwritten_because(Some(&job.name), &what, &chain(&error), Some(hint));
                 (false, Finish::failed("state_unusable", &error, Some(hint)))
             }
         };
@@ -151,16 +163,29 @@ impl Runner {
             stop: stop.child_token(), // a run whose time is up stops itself, not its siblings
             progress,
             by_hand: is_by_hand(order.trigger),
+            found: Found::default(),
         };
+        let found = context.found.clone();
+        let tells = order.task == Task::Run;
+        if tells {
+            self.notices.run_begins(&job.name, run).await;
+        }
         let calls = CallLog::default();
         let mut finish = guarded(Arc::clone(job), order.task.clone(), context, calls.clone()).await.naming(run);
-        let end = self.end(run, job, &finish, &calls.take());
+        let mut end = self.end(run, job, &finish, &calls.take());
+        end.telling = tells.then(|| self.notices.of_run(finish.told(&job.name, run, found.take()))).flatten();
         // Before the history, which may be locked for long: killed meanwhile, the next run closes this one as it ended.
         keep_end(lock, Some(end.closing.clone()));
         match self.history.record_end(end).await {
-            Ok(()) => keep_end(lock, None),
+            Ok(()) => {
+                keep_end(lock, None);
+                self.notices.written();
+                self.notices.wake();
+            }
             Err(error) => {
                 error!(error = &error as &dyn std::error::Error, "the end of run {run} could not be recorded");
+                let what = format!("Run {run} of {} ended {}: {}", job.name, finish.outcome, finish.message);
+                self.notices.unwritten(Some(&job.name), &what, &error);
                 self.record_later();
                 finish = finish.unrecorded(&error);
             }
@@ -219,6 +244,7 @@ impl Runner {
         self.settle(lock).await?;
         for lost in self.history.interrupt_open_runs(lock.job(), now).await? {
             warn!("run {lost} of {} was cut off and is recorded as interrupted", lock.job());
+            self.notices.run_was_closed(&lost).await;
         }
         Ok(())
     }
@@ -228,7 +254,10 @@ impl Runner {
         say_settled(&self.history.settle_ends().await?);
         let Some(end) = lock.end() else { return Ok(()) };
         match self.history.close_run(end).await {
-            Ok(()) => say_settled(std::slice::from_ref(&end.run)),
+            Ok(()) => {
+                say_settled(std::slice::from_ref(&end.run));
+                self.notices.run_was_closed(&end.run).await;
+            }
             // Written by the process that kept it, or of another history.
             Err(HistoryError::Missing { .. }) => {}
             Err(error) => return Err(error),
@@ -240,7 +269,7 @@ impl Runner {
     /// Sees to it that the ends of runs are recorded as soon as the history takes them again. What this process does not
     /// live to see is left to the job's next run, by its lock file.
     fn record_later(&self) {
-        let history = self.history.clone();
+        let (history, notices) = (self.history.clone(), self.notices.clone());
         tokio::spawn(async move {
             let mut wait = RETRY_FIRST;
             while history.owes_ends() {
@@ -248,6 +277,8 @@ impl Runner {
                 wait = RETRY_LAST.min(wait * 2);
                 if let Ok(settled) = history.settle_ends().await {
                     say_settled(&settled);
+                    notices.written();
+                    notices.wake();
                 }
             }
         });
@@ -259,11 +290,16 @@ impl Runner {
         // In this order: an end that is known is not called cut off.
         let closing = async {
             say_settled(&self.history.settle_ends().await?);
-            self.history.interrupt_runs_of_process((std::process::id(), &self.host), self.clock.now()).await
+            let now = self.clock.now();
+            let cut_off = self.history.interrupt_runs_of_process((std::process::id(), &self.host), now).await?;
+            for run in &cut_off {
+                self.notices.run_was_closed(run).await;
+            }
+            Ok::<_, HistoryError>(cut_off)
         };
         match tokio::time::timeout(LAST_WORDS, closing).await {
             Ok(Ok(cut_off)) => {
-                for run in cut_off {
+                for run in &cut_off {
                     warn!("run {run} was cut off and is recorded as interrupted");
                 }
             }
@@ -291,8 +327,17 @@ impl Runner {
             unresolved: finish.unresolved,
         };
         let calls = if job.keeps_calls() { finish.call_rows(calls) } else { Vec::new() };
-        End { closing, calls, watched: finish.watched(&job.name) }
+        End { closing, calls, watched: finish.watched(&job.name), telling: None }
     }
+}
+
+/// The machine's name.
+#[must_use]
+pub fn host() -> String {
+    // The unit leaves the service nothing of /proc but processes; there it is the name that the machine starts with.
+    let host =
+        ["/proc/sys/kernel/hostname", "/etc/hostname"].into_iter().find_map(|file| std::fs::read_to_string(file).ok());
+    host.map_or_else(|| "unknown".to_owned(), |name| name.trim().to_owned())
 }
 
 /// How long to wait before the end of a run is tried to be recorded again: at first, doubling, and at most.
@@ -420,7 +465,10 @@ mod tests {
         let holder = Holder { pid: 7, caller: "root".to_owned(), run: "managers".to_owned(), since: None };
         let state = place.directory.path().to_owned();
         let _goes_on = JobLock::take(&state, "managers", &holder).unwrap();
-        let runner = Runner::new(place.history.clone(), Arc::new(SystemClock), state, "1".to_owned());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let notices = Notices::silent(place.history.clone(), Arc::clone(&clock));
+        let both = (place.history.clone(), clock);
+        let runner = Runner::new(notices, both, state, "1".to_owned(), "host".to_owned());
         runner.close_lost("root").await.unwrap();
         assert_eq!(place.history.jobs_with_open_runs().await.unwrap(), ["managers"]);
         let lost = place.history.run(&RunId::stored("licenses")).await.unwrap().unwrap();

@@ -256,7 +256,7 @@ impl Faults {
         self.strike(|order| !order.fault.is_effect() && order.matches(service, method, path, query))
     }
 
-    /// The effect that was ordered for this write of a manager: `SilentWrite`, `StaleReads` or `Refuse`.
+    /// The effect that was ordered for this write: of a manager `SilentWrite`, `StaleReads` or `Refuse`.
     #[must_use]
     pub fn draw_effect(&self, service: Service, method: &str, path: &str) -> Option<Fault> {
         self.strike(|order| order.fault.is_effect() && order.matches(service, method, path, ""))

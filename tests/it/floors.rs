@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Outside crates that have one home, by the path below `src` where they may be named outside of tests; or a line a home.
-const HOMES: [(&str, &str); 25] = [
+const HOMES: [(&str, &str); 26] = [
     ("jsonwebtoken", "auth/jwt.rs"),
     ("reqwest", "http"),
     ("rustls", "http"),
@@ -33,6 +33,7 @@ const HOMES: [(&str, &str); 25] = [
     ("hyper_util", "inbound"),
     ("hyper_util", "control"),
     ("nix", "control/peer.rs"),
+    ("lettre", "notices/smtp.rs"),
 ];
 
 #[test]

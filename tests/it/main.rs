@@ -19,6 +19,7 @@ mod keepalive;
 mod kills;
 mod managers;
 mod network;
+mod notices;
 mod one_person;
 mod pfx;
 mod processes;

@@ -10,7 +10,7 @@ use graphkeeper::sandbox::faults::When;
 
 use crate::support::database::Database;
 use crate::support::jail::Jail;
-use crate::support::{ACCOUNTS, BATCH, Org, reached, within};
+use crate::support::{ACCOUNTS, BATCH, Org, reached, until, within};
 
 /// The managers job of the service at every second, the others never.
 const EVERY_SECOND: &str = "[jobs.managers]\nschedule = \"* * * * * *\"\n[jobs.licenses]\nschedule = \"0 0 1 1 *\"\n\
@@ -45,17 +45,6 @@ async fn every_write_was_journalled(org: &Org) {
         let id = row.client_request_id.clone().unwrap_or_default();
         assert!(noted.contains(&id), "{row:?} was not noted before it was sent");
     }
-}
-
-/// Waits until a question to the database is answered with yes.
-async fn until(org: &Org, what: &str, question: &str) {
-    let mut database = org.database().await;
-    within(what, async {
-        while database.number(question).await == 0 {
-            tokio::time::sleep(Duration::from_millis(20)).await; // a database does not call
-        }
-    })
-    .await;
 }
 
 /// Waits until a run that begins after now has succeeded.

@@ -32,17 +32,25 @@ impl Parser<'_> {
         raw: BTreeMap<String, Option<RawJob>>,
         zone: &Zone,
         loopback: bool,
+        channels: &[String],
     ) -> BTreeMap<String, JobSettings> {
         if raw.is_empty() && !self.report.is_dropped(&KeyPath::of("jobs")) {
             self.report.warn(&KeyPath::of("jobs"), "no job is configured: nothing will ever run");
         }
-        let jobs = raw.into_iter().filter_map(|(name, raw)| self.job(name, raw?, zone, loopback));
+        let jobs = raw.into_iter().filter_map(|(name, raw)| self.job(name, raw?, zone, loopback, channels));
         jobs.map(|job| (job.name.clone(), job)).collect()
     }
 
-    fn job(&mut self, name: String, raw: RawJob, zone: &Zone, loopback: bool) -> Option<JobSettings> {
+    fn job(
+        &mut self,
+        name: String,
+        mut raw: RawJob,
+        zone: &Zone,
+        loopback: bool,
+        channels: &[String],
+    ) -> Option<JobSettings> {
         let path = KeyPath::of("jobs").down(Step::Key(name.clone()));
-        self.job_name(&path, &name);
+        self.plain_name(&path, &name, "a job's");
         let kind = self.kind(&path, &name, &raw);
         if let Some(kind) = kind {
             self.foreign_keys(&path, kind, &raw);
@@ -53,24 +61,26 @@ impl Parser<'_> {
         let (catch_up, catch_up_within) = self.catch_up(&path, kind, &raw);
         let patience = if kind == Some(JobKind::Managers) { MANAGERS_TIMEOUT } else { OTHER_TIMEOUT };
         let timeout = self.time_limit(&path.key("timeout"), raw.timeout.as_deref(), patience);
-        let work = match kind? {
+        let kind = kind?;
+        let notices = self.job_notices(&path, kind, &mut raw, channels);
+        let work = match kind {
             JobKind::Managers => Work::Managers(Box::new(self.managers(&path, raw)?)),
             JobKind::Licenses => Work::Licenses(self.licenses(&path, &raw)),
             JobKind::Keepalive => Work::Keepalive(self.keepalive(&path, raw, loopback)),
         };
-        let job = JobSettings { name, schedule, zone, jitter, catch_up, catch_up_within, timeout, work };
+        let job = JobSettings { name, schedule, zone, jitter, catch_up, catch_up_within, timeout, notices, work };
         self.too_often(&path, &job);
         self.vain_catch_up(&path, &job);
         Some(job)
     }
 
     /// Names are typed in a shell and spelled in variables, which arrive in lower case.
-    fn job_name(&mut self, path: &KeyPath, name: &str) {
+    pub(super) fn plain_name(&mut self, path: &KeyPath, name: &str, whose: &str) {
         let plain =
             |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || matches!(letter, '-' | '_');
         if name.is_empty() || !name.chars().all(plain) || name.starts_with('-') {
             let message =
-                "a job's name is made of lower case letters, digits, `-` and `_`, and does not begin with `-`";
+                format!("{whose} name is made of lower case letters, digits, `-` and `_`, and does not begin with `-`");
             self.report.unwanted(path, message, None);
         }
     }

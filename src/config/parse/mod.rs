@@ -6,10 +6,12 @@ mod history;
 mod http;
 mod jobs;
 mod managers;
+mod notices;
 mod services;
 mod values;
 mod web;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
@@ -48,7 +50,11 @@ pub(super) fn settings(raw: Raw, base: &Path, env: &[(String, String)], report: 
     let okta = raw.okta.map(|okta| parser.okta(okta));
     let entra = parser.entra(raw.entra);
     let loopback = entra.as_ref().is_some_and(|entra| values::is_loopback(&entra.graph_url));
-    let jobs = parser.jobs(raw.jobs.unwrap_or_default(), &zone, loopback);
+    let (raw_jobs, raw_channels) = (raw.jobs.unwrap_or_default(), raw.notices.unwrap_or_default());
+    let (job_names, channel_names) = (names(&raw_jobs), names(&raw_channels));
+    let notices = parser.channels(raw_channels, &job_names, identities);
+    let jobs = parser.jobs(raw_jobs, &zone, loopback, &channel_names);
+    parser.vain_words(&notices, &jobs);
     parser.identities(&jobs, has_okta, identities);
     let secrets = parser.secrets;
     if report.has_problems() {
@@ -64,6 +70,7 @@ pub(super) fn settings(raw: Raw, base: &Path, env: &[(String, String)], report: 
         okta: okta.flatten(),
         entra: entra?,
         jobs,
+        notices,
         secrets,
         warnings: Vec::new(),
         files: report.files(),
@@ -80,6 +87,11 @@ pub(super) fn outline(raw: Raw, base: &Path, env: &[(String, String)], report: &
     let control = parser.control(raw.control.unwrap_or_default(), &state_directory);
     let control = control.or_else(|| parser.control(RawControl::default(), &state_directory))?;
     Some(Outline { zone, state_directory, socket: control.socket })
+}
+
+/// The names of tables, those with mistakes too.
+fn names<T>(tables: &BTreeMap<String, T>) -> Vec<String> {
+    tables.keys().cloned().collect()
 }
 
 impl Parser<'_> {

@@ -59,6 +59,11 @@ impl Answer {
         Self { status: 204, headers: Vec::new(), body: Body::Empty, note: Note::default() }
     }
 
+    /// 202: taken, and nothing more.
+    pub(super) fn accepted() -> Self {
+        Self { status: 202, headers: Vec::new(), body: Body::Empty, note: Note::default() }
+    }
+
     pub(super) fn text(body: String) -> Self {
         Self { status: 200, headers: Vec::new(), body: Body::Text(body), note: Note::default() }
     }

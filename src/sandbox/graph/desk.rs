@@ -49,7 +49,7 @@ fn attempt(site: &Site, throttle: &Throttle, call: &Call, authorization: Option<
     }
     let for_people_alone = matches!(route, Route::Synchronization(_)) && desk.person().is_none();
     if for_people_alone || !claims.grants(&route.permissions()) {
-        return Err(Refusal::denied());
+        return Err(if matches!(route, Route::SendMail(_)) { Refusal::mail_denied() } else { Refusal::denied() });
     }
     let answer = desk.serve(&route);
     match answer {
@@ -83,6 +83,7 @@ impl Desk<'_> {
             Route::Organization(id) => self.organization(id.as_deref()),
             Route::Domains(id) => self.domains(id.as_deref()),
             Route::Synchronization(id) => self.synchronization(id.as_deref()),
+            Route::SendMail(key) => self.send_mail(key),
             Route::Batch => Err(Refusal::front("A batch inside a batch is not supported.")),
         }
     }

@@ -11,6 +11,7 @@ mod call;
 mod desk;
 mod filter;
 mod licenses;
+mod mail;
 mod manager;
 mod query;
 mod refusal;

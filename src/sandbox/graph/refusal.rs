@@ -73,6 +73,11 @@ impl Refusal {
         Self::new(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
     }
 
+    /// 403 of Exchange, which has words of its own.
+    pub(super) fn mail_denied() -> Self {
+        Self::new(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
+    }
+
     pub(super) fn unauthorized(message: &str) -> Self {
         let challenge = "Bearer realm=\"\", \
                          authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\", \

@@ -19,6 +19,7 @@ pub(super) enum Route {
     Domains(Option<String>),
     /// Served to people alone, whatever an application was granted.
     Synchronization(Option<String>),
+    SendMail(Key),
     Batch,
 }
 
@@ -55,6 +56,8 @@ impl Route {
             ["users", _] => Self::User(named(1)),
             ["users", _, "manager"] => Self::Manager(named(1)),
             ["users", _, "manager", "$ref"] => Self::ManagerRef(named(1)),
+            ["me", "sendmail"] => Self::SendMail(Key::Me),
+            ["users", _, "sendmail"] => Self::SendMail(named(1)),
             ["subscribedskus"] => Self::Skus(None),
             ["subscribedskus", _] => Self::Skus(Some(segments[1].clone())),
             ["directory", "subscriptions"] => Self::Subscriptions(None),
@@ -73,7 +76,7 @@ impl Route {
     pub(super) fn takes(&self, method: &str) -> bool {
         let methods: &[&str] = match self {
             Self::ManagerRef(_) => &["PUT", "DELETE"],
-            Self::Batch => &["POST"],
+            Self::Batch | Self::SendMail(_) => &["POST"],
             _ => &["GET"],
         };
         methods.contains(&method)
@@ -81,7 +84,10 @@ impl Route {
 
     /// Whether the path is about whoever signed in.
     pub(super) const fn is_about_me(&self) -> bool {
-        matches!(self, Self::User(Key::Me) | Self::Manager(Key::Me) | Self::ManagerRef(Key::Me))
+        matches!(
+            self,
+            Self::User(Key::Me) | Self::Manager(Key::Me) | Self::ManagerRef(Key::Me) | Self::SendMail(Key::Me)
+        )
     }
 
     /// The permissions of which one is needed, for applications and persons alike.
@@ -90,6 +96,7 @@ impl Route {
             Self::Users | Self::User(Key::Named(_)) | Self::UsersCount => vec!["User.ReadBasic.All"],
             Self::User(Key::Me) => vec!["User.Read", "User.ReadWrite", "User.ReadBasic.All"],
             Self::Manager(_) | Self::Batch => Vec::new(),
+            Self::SendMail(_) => return vec!["Mail.Send"],
             Self::ManagerRef(_) => return vec!["User.ReadWrite.All", "Directory.ReadWrite.All"],
             Self::Skus(_) => {
                 return vec![
@@ -180,6 +187,8 @@ mod tests {
             ("/v1.0/domains/Contoso.example", Route::Domains(Some("Contoso.example".into()))),
             ("/v1.0/directory/onPremisesSynchronization", Route::Synchronization(None)),
             ("/v1.0/$batch", Route::Batch),
+            ("/v1.0/me/sendMail", Route::SendMail(Key::Me)),
+            ("/v1.0/users/mia@x/sendMail", Route::SendMail(named("mia@x"))),
         ] {
             assert_eq!(Route::read(path).unwrap(), expected, "{path}");
         }

@@ -25,6 +25,8 @@ pub struct Entra {
     pub contacts: HashMap<Uuid, Contact>,
     /// The account that signed in for the delegated identity: `/me`.
     pub me: Uuid,
+    /// What was sent by Graph, oldest first.
+    pub mails: Vec<SentMail>,
     /// Switches for what the documentation leaves open.
     pub habits: Habits,
     accounts: Vec<Option<Account>>,
@@ -80,6 +82,18 @@ pub struct Account {
     pub manager: Option<Uuid>,
     /// Milliseconds since 1970.
     pub created: i64,
+}
+
+/// A mail that Graph took.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SentMail {
+    /// The sender's principal name.
+    pub from: String,
+    pub to: Vec<String>,
+    pub subject: String,
+    pub body: String,
+    /// Name and content.
+    pub attachments: Vec<(String, String)>,
 }
 
 /// An organizational contact.

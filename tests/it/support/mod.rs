@@ -1,8 +1,10 @@
 //! An organization to test against: the sandbox in this process, a directory with a configuration, and the real program.
 
 pub(crate) mod database;
+pub(crate) mod hook;
 pub(crate) mod jail;
 pub(crate) mod process;
+pub(crate) mod smtpd;
 pub(crate) mod terminal;
 
 use std::fs;
@@ -216,4 +218,15 @@ pub(crate) async fn within<T>(what: &str, event: impl Future<Output = T>) -> T {
 /// Waits until a request is parked at `gate`.
 pub(crate) async fn reached(gate: &Gate) {
     within("a request arrives at the gate", gate.reached()).await;
+}
+
+/// Waits until a question to the database is answered with yes.
+pub(crate) async fn until(org: &Org, what: &str, question: &str) {
+    let mut database = org.database().await;
+    within(what, async {
+        while database.number(question).await == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await; // a database does not call
+        }
+    })
+    .await;
 }

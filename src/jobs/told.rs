@@ -1,0 +1,87 @@
+//! What people are told of a run: its end, and what it found on the way.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::domain::notice::{Event, Output};
+use crate::domain::run::{Outcome, RunId};
+use crate::jobs::answers::Reply;
+use crate::jobs::report::{Details, Finish};
+use crate::notices::Ended;
+
+/// What a run found that is worth telling beside its end: any job adds to it. Told when the run's end is recorded. Clones are
+/// the same list.
+#[derive(Clone, Debug, Default)]
+pub struct Found(Arc<Mutex<Vec<Event>>>);
+
+impl Found {
+    /// Adds an event.
+    pub fn add(&self, event: Event) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+    }
+
+    /// Takes out what was added.
+    pub(super) fn take(&self) -> Vec<Event> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Finish {
+    /// The end as people are told of it.
+    pub(super) fn told(&self, job: &str, run: &RunId, found: Vec<Event>) -> Ended {
+        let (changed, unresolved, outputs) = match &self.details {
+            Details::Managers(managers) => {
+                (managers.tally.accepted.total() > 0, self.share(managers.tally.people), Vec::new())
+            }
+            Details::Keepalive(replies) => (false, None, outputs(replies)),
+            _ => (false, None, Vec::new()),
+        };
+        Ended {
+            job: job.to_owned(),
+            run: run.clone(),
+            outcome: self.outcome,
+            reason: self.reason.clone(),
+            message: self.message.clone(),
+            hint: self.hint.clone(),
+            changed: changed || found.iter().any(|event| event.changed),
+            unresolved,
+            outputs,
+            found,
+        }
+    }
+
+    /// The share of all people who were left unresolved, in percent; of a run that judged everybody alone.
+    fn share(&self, people: u64) -> Option<f64> {
+        let whole = matches!(self.outcome, Outcome::Succeeded | Outcome::Planned | Outcome::Partial | Outcome::Held);
+        #[expect(clippy::cast_precision_loss, reason = "a percentage of at most some millions")]
+        let share = |unresolved: u64| unresolved as f64 * 100.0 / people as f64;
+        self.unresolved.filter(|_| whole && people > 0).map(share)
+    }
+}
+
+/// The answers that are kept with their calls, as they are kept.
+fn outputs(replies: &[Reply]) -> Vec<Output> {
+    let output = |reply: &Reply| Some(Output { name: reply.path.clone(), text: reply.body.clone()? });
+    replies.iter().filter_map(output).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::decision::{Kinds, Tally};
+    use crate::jobs::report::ManagersDetails;
+
+    #[test]
+    fn the_share_is_that_of_a_run_that_judged_everybody() {
+        let finish = |outcome, people| {
+            let accepted = Kinds { set: 1, ..Kinds::default() };
+            let tally = Tally { people, accepted, ..Tally::default() };
+            let details = Details::Managers(Box::new(ManagersDetails { tally, ..ManagersDetails::default() }));
+            Finish { outcome, unresolved: Some(3), details, ..Finish::default() }
+        };
+        let told = |outcome, people| finish(outcome, people).told("m", &RunId::stored("r"), Vec::new());
+        assert_eq!(told(Outcome::Held, 12).unresolved, Some(25.0));
+        assert_eq!(told(Outcome::Failed, 12).unresolved, None);
+        assert_eq!(told(Outcome::Succeeded, 0).unresolved, None);
+        assert!(told(Outcome::Succeeded, 12).changed);
+    }
+}

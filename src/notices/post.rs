@@ -1,0 +1,251 @@
+//! Delivers what waits in the queue: in order on each channel, a few channels at the same time.
+
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use jiff::{SignedDuration, Timestamp};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use crate::domain::notice::{Event, On, Phase};
+use crate::domain::run::RunId;
+use crate::history::error::HistoryError;
+use crate::history::notices::{Remembered, Standing, Telling, Told};
+use crate::history::outbox::{Attempt, Notice};
+use crate::notices::compose;
+use crate::notices::decide::{Stands, Verdict, tick};
+use crate::notices::digest;
+use crate::notices::events;
+use crate::notices::office::{ATTEMPT, Notices};
+use crate::notices::retry::{Next, next_try};
+use crate::notices::rules::Book;
+
+/// Channels that are served at the same time.
+const AT_ONCE: usize = 4;
+/// Notices that are looked at in one round.
+const ROUND: u32 = 100;
+/// How often the clock is looked at where nothing else happens: reminders, digests, and what other processes queued.
+const TICK: Duration = Duration::from_secs(30);
+/// How long a process that took a notice in hand keeps it when nothing is heard of it. Longer than an attempt can take.
+const CLAIM: SignedDuration = SignedDuration::from_secs(2 * 60);
+
+/// What a round came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delivered {
+    pub delivered: usize,
+    pub failed: usize,
+}
+
+/// Delivers until `stop`, by the rules and channels that `current` gives at the time.
+pub async fn serve(current: impl Fn() -> Notices + Send, stop: CancellationToken) {
+    let mut told_for = None;
+    loop {
+        let notices = current();
+        let round = async {
+            if told_for.as_ref().is_none_or(|book| !std::sync::Arc::ptr_eq(book, &notices.book)) {
+                notices.begin().await?;
+                told_for = Some(std::sync::Arc::clone(&notices.book));
+            }
+            if notices.book.is_empty() {
+                return Ok(None);
+            }
+            notices.tend().await?;
+            notices.deliver(None).await?;
+            notices.history.next_notice().await
+        };
+        // What is cut off is in the queue, and is sent again by the next one.
+        let Some(next) = stop.run_until_cancelled(round).await else { return };
+        let wait = notices.wait(next);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = notices.shared.wake.notified() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+impl Notices {
+    /// How long until the next round. Trouble with the queue is logged once.
+    fn wait(&self, next: Result<Option<Timestamp>, HistoryError>) -> Duration {
+        let mut failed = self.shared.queue_failed.lock().unwrap_or_else(PoisonError::into_inner);
+        match next {
+            Ok(next) => {
+                if std::mem::take(&mut *failed) {
+                    info!("the queue of notices can be used again");
+                }
+                let until = next.map(|next| next.duration_since(self.clock.now()));
+                let until = until.map_or(TICK, |until| Duration::try_from(until).unwrap_or_default());
+                until.clamp(Duration::from_millis(100), TICK)
+            }
+            Err(problem) => {
+                if !std::mem::replace(&mut *failed, true) {
+                    error!(error = &problem as &dyn std::error::Error, "the queue of notices cannot be used");
+                }
+                TICK
+            }
+        }
+    }
+
+    /// The first round under a configuration: what it does not name any more is forgotten, and what waits is tried now.
+    async fn begin(&self) -> Result<(), HistoryError> {
+        let now = self.clock.now();
+        let channels: Vec<&str> = self.book.channels.keys().map(String::as_str).collect();
+        let jobs: Vec<&str> = self.book.jobs.keys().map(String::as_str).collect();
+        self.history.keep_notices_of(&channels, &jobs, now).await?;
+        self.history.hurry_notices(now).await?;
+        Ok(())
+    }
+
+    /// What the clock brings: reminders, ends of what passed, digests.
+    async fn tend(&self) -> Result<(), HistoryError> {
+        let now = self.clock.now();
+        let standings = self.history.standings().await?;
+        // Read first, as hardly ever anything is due; then decided again where it is written.
+        if ticks(&self.book, &Remembered { standings, share: None }, now) != Told::default() {
+            let book = std::sync::Arc::clone(&self.book);
+            self.history.tell(&Telling::new(Vec::new(), None, move |remembered| ticks(&book, remembered, now))).await?;
+        }
+        let standings = self.history.standings().await?;
+        for event in self.history.identities().await?.iter().filter_map(events::identity) {
+            if is_news(&self.book, &standings, &event) {
+                self.tell(event).await;
+            }
+        }
+        for (channel, rules) in &self.book.channels {
+            let gathers = rules.on == On::Digest
+                || self.book.jobs.keys().any(|job| self.book.on(channel, Some(job)) == On::Digest);
+            if !gathers {
+                continue;
+            }
+            let Some(told_to) = self.history.digest_told_to(channel).await? else {
+                self.history.begin_digest(channel, now).await?;
+                continue;
+            };
+            let Some(due) = digest::due(told_to, rules.digest, &self.book.zone, now) else { continue };
+            let compose = |items: Vec<_>, standings: Vec<_>| {
+                compose::digest(channel, (told_to, due), &items, &standings, &self.book.zone)
+            };
+            self.history.take_digest(channel, told_to, due, compose).await?;
+        }
+        Ok(())
+    }
+
+    /// Delivers what is due, of one run alone where one is named.
+    ///
+    /// # Errors
+    ///
+    /// The queue cannot be read. What became of each notice is in the history.
+    pub async fn deliver(&self, run: Option<&RunId>) -> Result<Delivered, HistoryError> {
+        let mut all = Delivered::default();
+        loop {
+            let due = self.history.due_notices(run, self.clock.now(), ROUND).await?;
+            let mut by_channel: BTreeMap<String, Vec<Notice>> = BTreeMap::new();
+            let due = due.into_iter().filter(|notice| self.channels.contains_key(&notice.channel));
+            for notice in due {
+                by_channel.entry(notice.channel.clone()).or_default().push(notice);
+            }
+            if by_channel.is_empty() {
+                return Ok(all);
+            }
+            let rounds = stream::iter(by_channel.into_values()).map(|notices| self.deliver_in_order(notices));
+            let rounds: Vec<_> = rounds.buffer_unordered(AT_ONCE).collect().await;
+            let mut moved = false;
+            for round in rounds {
+                let round = round?;
+                moved |= round != Delivered::default();
+                all.delivered += round.delivered;
+                all.failed += round.failed;
+            }
+            if !moved {
+                return Ok(all); // another process is at them
+            }
+        }
+    }
+
+    /// Delivers on one channel, oldest first, up to the first that shows that the channel does not work.
+    async fn deliver_in_order(&self, notices: Vec<Notice>) -> Result<Delivered, HistoryError> {
+        let mut round = Delivered::default();
+        for notice in notices {
+            let now = self.clock.now();
+            let until = now.checked_add(CLAIM).unwrap_or(Timestamp::MAX);
+            if !self.history.claim_notice(notice.id, now, until).await? {
+                continue;
+            }
+            let attempt = self.judged(&notice).await;
+            self.history.settle_notice(&notice, &attempt, self.clock.now()).await?;
+            match attempt {
+                Attempt::Delivered => round.delivered += 1,
+                Attempt::Later { others: true, .. } => {
+                    round.failed += 1;
+                    break;
+                }
+                Attempt::Later { .. } | Attempt::GivenUp { .. } => round.failed += 1,
+            }
+        }
+        Ok(round)
+    }
+
+    /// One attempt, and what comes of it.
+    async fn judged(&self, notice: &Notice) -> Attempt {
+        let Some(transport) = self.channels.get(&notice.channel) else {
+            return Attempt::GivenUp { problem: "its channel is not configured any more".to_owned(), hint: None };
+        };
+        let (channel, id) = (&notice.channel, notice.uid.as_str());
+        debug_assert!(Duration::try_from(CLAIM).is_ok_and(|claim| claim > ATTEMPT));
+        let undelivered = match self.attempt(transport, notice).await {
+            Ok(()) => {
+                debug!(%channel, id, tone = %notice.tone, "a notice was delivered to {channel}");
+                return Attempt::Delivered;
+            }
+            Err(undelivered) => undelivered,
+        };
+        let crate::notices::Undelivered { problem, hint, asked, this_one_alone } = undelivered;
+        let (made_at, before, jitter) = (notice.made_at, notice.attempts, fastrand::f64());
+        match next_try(notice.tone, made_at, before, asked, jitter, self.clock.now()) {
+            Next::At(at) => {
+                if before == 0 {
+                    warn!(%channel, id, hint, "a notice did not reach {channel}, and is tried again: {problem}");
+                }
+                Attempt::Later { at, others: !this_one_alone, problem, hint }
+            }
+            Next::GiveUp => {
+                error!(%channel, id, hint, "a notice did not reach {channel}, and is given up: {problem}");
+                Attempt::GivenUp { problem, hint }
+            }
+        }
+    }
+}
+
+/// Whether somebody who listens does not know of it yet.
+fn is_news(book: &Book, standings: &[Standing], event: &Event) -> bool {
+    let key = event.trouble();
+    book.listeners(event.job.as_deref()).any(|(channel, ..)| {
+        let stands = standings.iter().find(|standing| standing.channel == channel && standing.key == key);
+        match &event.phase {
+            Phase::Trouble { cause } | Phase::Passing { cause } => stands.is_none_or(|stands| stands.cause != *cause),
+            Phase::Over => stands.is_some(),
+            Phase::News => true,
+        }
+    })
+}
+
+/// What the clock brings for all that stands.
+fn ticks(book: &Book, remembered: &Remembered, now: Timestamp) -> Told {
+    let mut told = Told::default();
+    for standing in &remembered.standings {
+        let Some(rules) = book.channels.get(&standing.channel) else { continue };
+        let on = book.on(&standing.channel, standing.job.as_deref());
+        let Verdict { stands, tell, .. } = tick(standing, (rules, on), now);
+        match stands {
+            Stands::Unchanged => {}
+            Stands::Now(reminded) => told.standings.push(*reminded),
+            Stands::Over => told.over.push((standing.channel.clone(), standing.key.clone())),
+        }
+        if tell.is_some() {
+            told.notices.push(compose::reminder(standing, &book.zone, now));
+        }
+    }
+    told
+}
