@@ -114,7 +114,12 @@ impl Gauge {
     pub fn standing(&self) -> String {
         let state = self.state;
         if let Some(why) = &self.why {
-            return format!("{state}: {why}");
+            let last = match self.known_end {
+                _ if self.gone => "; when last read, the tenant no longer had the subscription".to_owned(),
+                Some(end) => format!("; when last read, it was to end on {}", day(end)),
+                None => String::new(),
+            };
+            return format!("{state}: {why}{last}");
         }
         if self.gone {
             return format!("{state}: the tenant no longer has the subscription");
@@ -231,6 +236,9 @@ mod tests {
             gauge(Some("Enabled"), None),
             gauge(Some("Warning"), Some(29)),
             gauge(None, None),
+            Gauge { why: Some("no answer".to_owned()), ..gauge(None, Some(62)) }.as_of(at(0)),
+            Gauge { why: Some("no answer".to_owned()), gone: false, ..gauge(None, Some(62)) }.as_of(at(0)),
+            Gauge { why: Some("no answer".to_owned()), gone: false, ..gauge(None, None) }.as_of(at(0)),
         ]
         .map(|gauge| gauge.line());
         insta::assert_snapshot!(lines.join("\n"), @r"
@@ -242,6 +250,9 @@ mod tests {
         active, without a date
         expired: Microsoft's status is Warning (until 2026-10-20); its date has not moved since it is watched; 4 calls since
         expired: the tenant no longer has the subscription
+        unknown: no answer; when last read, the tenant no longer had the subscription; its date has not moved since it is watched; 4 calls since
+        unknown: no answer; when last read, it was to end on 2026-11-22; its date has not moved since it is watched; 4 calls since
+        unknown: no answer
         ");
         for line in lines {
             assert!(!["renew", "prolong", "thanks to", "keeps"].iter().any(|word| line.contains(word)), "{line}");
