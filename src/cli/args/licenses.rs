@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use clap::{ArgGroup, Args};
+use jiff::civil::{Date, Time};
 
 use crate::cli::chart::Glyphs;
 use crate::cli::when::When;
@@ -11,10 +12,10 @@ use crate::cli::when::When;
 #[derive(Clone, Debug, Args)]
 #[command(group = ArgGroup::new("over_time").args(["events", "chart"]))]
 pub struct LicensesArgs {
-    /// As of this moment, or as this run read them [default: the newest]
+    /// As of this moment, as last read on this day, or as this run read them [default: the newest]
     #[arg(long, value_name = "WHEN", conflicts_with = "over_time")]
     pub at: Option<Reading>,
-    /// What changed between two readings, each named by a moment or by its run
+    /// What changed between two readings, each named by a moment, a day or its run
     #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["at", "over_time"])]
     pub diff: Option<Vec<Reading>>,
     /// What runs noticed of licenses and subscriptions, newest first
@@ -40,7 +41,7 @@ pub struct LicensesArgs {
 /// Names one reading of the licenses.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reading {
-    /// The newest at a moment.
+    /// The newest at a moment; on a day, the last one of it.
     At(When),
     /// That of a run, by the beginning of its id.
     Run(String),
@@ -50,6 +51,13 @@ impl FromStr for Reading {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // Who asks for a day wants what was read on it, not what was there at midnight.
+        if let Ok(day) = text.trim().parse::<Date>()
+            && text.contains('-')
+            && !text.contains(':')
+        {
+            return Ok(Self::At(When::Civil(day.to_datetime(Time::MAX))));
+        }
         // A whole id is one even where it reads as a length of time, such as `10000000`.
         let is_id = text.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit());
         match text.parse() {
@@ -72,6 +80,13 @@ mod tests {
         {
             assert_eq!(matches!(text.parse().unwrap(), Reading::Run(_)), run, "{text}");
         }
+        let day = "2026-11-20".parse::<Reading>().unwrap();
+        let at = |reading: &Reading| match reading {
+            Reading::At(when) => when.at(&jiff::tz::TimeZone::UTC, jiff::Timestamp::UNIX_EPOCH).to_string(),
+            Reading::Run(run) => run.clone(),
+        };
+        assert_eq!(at(&day), "2026-11-20T23:59:59.999999999Z");
+        assert_eq!(at(&"2026-11-20 00:00".parse().unwrap()), "2026-11-20T00:00:00Z");
         assert!("abc".parse::<Reading>().is_err() && "some day".parse::<Reading>().is_err());
     }
 }
