@@ -189,6 +189,13 @@ async fn afterwards(org: &Org) {
         assert_eq!(database.number(&days).await, 365, "{job}");
         assert_eq!(database.number(&format!("{days} and disposition = 'caught_up'")).await, runs, "{job}");
     }
+    let then = org.run(&["history", "licenses", "--at", "50 days ago"]).await.exits(0).json();
+    assert_eq!((&then[0]["status"], &then[0]["suspended"]), (&"Suspended".into(), &25.into()));
+    let gone = org.run(&["history", "licenses", "--at", "30 days ago"]).await.exits(0).json();
+    assert_eq!(gone, serde_json::json!([]));
+    let differs = org.run(&["history", "licenses", "--diff", "100 days ago", "50 days ago"]).await.exits(0).json();
+    let fields: Vec<_> = differs.as_array().unwrap().iter().map(|one| one["field"].as_str().unwrap()).collect();
+    assert_eq!(fields, ["status", "bought", "free", "suspended", "next_lifecycle"]);
     let chart = org.shows(&["history", "licenses", "--chart=ascii", "--since", "365 days ago"]).await.exits(0);
     println!("\n{}", chart.stdout);
     assert!(chart.stdout.is_ascii() && chart.stdout.contains("assigned      12"), "{}", chart.stdout);
