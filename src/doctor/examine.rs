@@ -13,7 +13,7 @@ use crate::doctor::judge;
 use crate::doctor::look::{self, InScope, Known, first_page};
 use crate::doctor::observed::{Facts, JobFacts, ManagersFacts, Observed, Seen, Trouble};
 use crate::doctor::sample::{Sample, Tried};
-use crate::graph::{Account, GraphClient, GraphError, Identity, Page};
+use crate::graph::{Account, Expand, GraphClient, GraphError, Identity, Page};
 use crate::http::calls::{CALLS, CallLog, Service};
 use crate::jobs::progress::Progress;
 use crate::okta::{App, OktaClient, User};
@@ -232,7 +232,7 @@ impl GraphSide {
 }
 
 async fn first_accounts(graph: &GraphClient, properties: &[&str]) -> Result<Vec<Account>, GraphError> {
-    match graph.list_accounts(properties).next().await.transpose()? {
+    match graph.list_accounts(properties, Expand::Manager).next().await.transpose()? {
         Some(Page::Items(accounts)) => Ok(accounts),
         Some(Page::Restarted) | None => Ok(Vec::new()),
     }

@@ -12,7 +12,7 @@ use crate::graph::accounts::MOST_VALUES;
 use crate::graph::{Account, GraphClient};
 use crate::jobs::managers::ScopeRule;
 use crate::jobs::managers::lookup::{PER_SEARCH, expression};
-use crate::jobs::managers::read::push_person;
+use crate::jobs::reading::push_person;
 use crate::okta::{self, AppUser, OktaClient, User};
 use crate::reconcile::plan::Lookup;
 use crate::reconcile::policy::{AccountKey, Policy, RefersTo};

@@ -21,17 +21,28 @@ pub const MOST_VALUES: usize = 15;
 
 const MANAGER: (&str, &str) = ("$expand", "manager($select=id)");
 
+/// What is read along with each account of a listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expand {
+    Nothing,
+    /// The account's manager.
+    Manager,
+}
+
 impl GraphClient {
-    /// All accounts with their managers. `properties` are Graph's names of what else is needed: `mail`, `proxyAddresses`,
+    /// All accounts. `properties` are Graph's names of what else is needed: `mail`, `proxyAddresses`,
     /// `employeeId`, `onPremisesImmutableId`.
     ///
-    /// `GET /users?$select&$expand=manager&$top=999`. Needs `User.Read.All`. May lag behind recent writes.
+    /// `GET /users?$select&$top=999`, and `$expand=manager` where asked for. Needs `User.Read.All`. May lag behind recent writes.
     /// Source: <https://learn.microsoft.com/graph/api/user-list>
     #[must_use]
-    pub fn list_accounts(&self, properties: &[&str]) -> Pages<Account> {
+    pub fn list_accounts(&self, properties: &[&str], expand: Expand) -> Pages<Account> {
         let more = properties.iter().filter(|name| !ALWAYS.split(',').any(|known| known == **name));
         let select = more.fold(ALWAYS.to_owned(), |select, name| format!("{select},{name}"));
-        let first = self.at(&["users"], &[("$select", &select), MANAGER, ("$top", "999")]);
+        let plain = [("$select", select.as_str()), ("$top", "999")];
+        let with_managers = [plain[0], MANAGER, plain[1]];
+        let query = if expand == Expand::Manager { &with_managers[..] } else { &plain[..] };
+        let first = self.at(&["users"], query);
         self.pages::<RawAccount>(Identity::App, "/users", first)
     }
 

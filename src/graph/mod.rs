@@ -16,6 +16,7 @@ pub mod raw;
 pub mod tenant;
 pub mod wire;
 
+pub use accounts::Expand;
 pub use client::{GraphClient, Identity, WriteLeave};
 pub use error::{GraphError, Refusal};
 pub use licenses::{ServicePlan, Sku, Subscription};

@@ -14,7 +14,8 @@ use crate::reconcile::policy::Policy;
 pub struct Counts {
     pub people: u64,
     /// People whose manager reference is not blank, see [`with_reference`].
-    pub with_reference: u64,
+    /// `None` for a job that does not look at managers.
+    pub with_reference: Option<u64>,
     /// The size of the scope, when the job has one.
     pub scope: Option<u64>,
     pub accounts: u64,
@@ -112,7 +113,7 @@ pub fn judge(reading: &Reading, baseline: Option<&Baseline>, floor: Percent) -> 
     let base = baseline.copied();
     let sizes = [
         (Counted::People, Some(people), base.map(|base| base.people)),
-        (Counted::WithReference, Some(with_reference), base.map(|base| base.with_reference)),
+        (Counted::WithReference, with_reference, base.map(|base| base.with_reference)),
         (Counted::Scope, scope, base.and_then(|base| base.scope)),
         (Counted::Accounts, Some(accounts), None),
     ];
@@ -169,7 +170,7 @@ mod tests {
     use crate::reconcile::samples::Org;
 
     fn reading() -> Reading {
-        let counts = Counts { people: 100, with_reference: 90, scope: Some(50), accounts: 120 };
+        let counts = Counts { people: 100, with_reference: Some(90), scope: Some(50), accounts: 120 };
         Reading { counts, accounts_counted: Some(120), missing_canaries: Vec::new() }
     }
 
@@ -193,9 +194,9 @@ mod tests {
         let cases: [(Edit, &str); 10] = [
             (|r| r.counts.people = 0, "no people in Okta"),
             (|r| r.counts.people = 79, "79 people in Okta, far fewer than the 100 of the last days"),
-            (|r| r.counts.with_reference = 0, "no people in Okta with a manager reference"),
+            (|r| r.counts.with_reference = Some(0), "no people in Okta with a manager reference"),
             (
-                |r| r.counts.with_reference = 71,
+                |r| r.counts.with_reference = Some(71),
                 "71 people in Okta with a manager reference, far fewer than the 90 of the last days",
             ),
             (|r| r.counts.scope = Some(0), "no people in the scope"),
@@ -217,10 +218,11 @@ mod tests {
     fn the_floor_and_the_slack_belong_to_what_is_believed() {
         assert_eq!(doubts(|r| r.counts.people = 80), [""; 0]);
         assert_eq!(doubts(|r| r.counts.scope = None), [""; 0]);
+        assert_eq!(doubts(|r| r.counts.with_reference = None), [""; 0]);
         assert_eq!(doubts(|r| r.accounts_counted = Some(122)), [""; 0]);
         assert_eq!(doubts(|r| r.accounts_counted = None), [""; 0]);
         let large = |counted| {
-            let counts = Counts { people: 1, with_reference: 1, scope: None, accounts: 99_000 };
+            let counts = Counts { people: 1, with_reference: Some(1), scope: None, accounts: 99_000 };
             judge(
                 &Reading { counts, accounts_counted: Some(counted), missing_canaries: Vec::new() },
                 None,
@@ -233,7 +235,9 @@ mod tests {
 
     #[test]
     fn all_doubts_are_told_at_once() {
-        assert_eq!(doubts(|r| *r = Reading { missing_canaries: vec!["a".into()], ..Reading::default() }).len(), 4);
+        let counts = Counts { with_reference: Some(0), ..Counts::default() };
+        let none = Reading { counts, missing_canaries: vec!["a".into()], accounts_counted: None };
+        assert_eq!(doubts(|r| *r = none).len(), 4);
     }
 
     #[test]

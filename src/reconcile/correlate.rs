@@ -1,12 +1,14 @@
 //! Which account is whose: indexes over the accounts, and the claims of people to them.
 
+use std::collections::BTreeSet;
+
 use crate::domain::directory::{AccountIx, AccountRef, Accounts, People, PersonIx, PersonRef};
 use crate::domain::identity::{AccountId, PersonStatus};
 use crate::domain::index::Index;
 use crate::reconcile::fold::hash_folded;
 use crate::reconcile::fold::same;
 use crate::reconcile::known::Known;
-use crate::reconcile::policy::{AccountKey, CorrelateRule, Policy};
+use crate::reconcile::policy::{AccountKey, CorrelateRule};
 
 /// What a search by key came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +26,7 @@ pub(crate) struct AccountKeys<'a> {
 }
 
 impl<'a> AccountKeys<'a> {
-    pub(crate) fn new(accounts: &'a Accounts, policy: &Policy) -> Self {
-        let mut keys = policy.account_keys();
+    pub(crate) fn new(accounts: &'a Accounts, mut keys: BTreeSet<AccountKey>) -> Self {
         keys.remove(&AccountKey::Id); // `Accounts` finds by id as it is
         let indexes = keys.into_iter().map(|key| (key, index(accounts, key))).collect();
         Self { accounts, indexes }
@@ -149,7 +150,7 @@ pub struct Relinked {
 pub(crate) fn seats(
     keys: &AccountKeys<'_>,
     people: &People,
-    policy: &Policy,
+    rules: &[CorrelateRule],
     known: &Known,
 ) -> (Vec<Seat>, Vec<Relinked>) {
     let mut relinked = Vec::new();
@@ -166,7 +167,7 @@ pub(crate) fn seats(
         }
         seats.push(match linked {
             Some(account) => Seat::new(Found::One(account), Hold::Linked),
-            None => Seat::new(keys.by_rules(&policy.correlate, people, person), Hold::ByRule),
+            None => Seat::new(keys.by_rules(rules, people, person), Hold::ByRule),
         });
     }
     settle_claims(&mut seats, people, keys.accounts.len());

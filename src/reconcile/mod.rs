@@ -16,6 +16,7 @@ mod fold;
 pub mod graph;
 pub mod known;
 pub mod meaning;
+mod names;
 pub mod percent;
 pub mod plan;
 mod plan_text;

@@ -1,7 +1,5 @@
 //! The thinking itself: everybody's account, everybody's manager, and the verdict.
 
-use std::collections::HashSet;
-
 use crate::domain::decision::{ChangeKind, Kinds, Reason};
 use crate::domain::directory::{AccountIx, People, PersonIx};
 use crate::domain::identity::{AccountId, PersonStatus};
@@ -9,9 +7,10 @@ use crate::domain::index::Digest;
 use crate::reconcile::brake::{Brake, Braked, brake};
 use crate::reconcile::completeness::with_reference;
 use crate::reconcile::correlate::{AccountKeys, Found, Hold, Relinked, Seat, seats};
-use crate::reconcile::fold::{fold, hash_folded, is_placeholder, same};
+use crate::reconcile::fold::{fold, is_placeholder, same};
 use crate::reconcile::graph::Chains;
 use crate::reconcile::known::OwnWrite;
+use crate::reconcile::names::Names;
 use crate::reconcile::plan::{Change, Input, Lookup, Plan, Verdict, add_id};
 use crate::reconcile::policy::{RefersTo, Unfit, WhenEmpty};
 use crate::reconcile::resolve::{Meant, PersonKeys, Resolver};
@@ -24,7 +23,7 @@ pub struct Planner<'a> {
     pub(super) resolver: Resolver<'a>,
     pub(super) seats: Vec<Seat>,
     relinked: Vec<Relinked>,
-    excluded: Excluded,
+    excluded: Names,
     looked_up: Option<&'a People>,
     /// Whom the references of people who may be written mean, those who left not yet asked; of the others, why they may
     /// not. In the order of the listing.
@@ -41,10 +40,10 @@ impl<'a> Planner<'a> {
     /// Builds the indexes and correlates people with accounts.
     #[must_use]
     pub fn new(input: Input<'a>) -> Self {
-        let accounts = AccountKeys::new(input.accounts, input.policy);
-        let (seats, relinked) = seats(&accounts, input.people, input.policy, input.known);
+        let accounts = AccountKeys::new(input.accounts, input.policy.account_keys());
+        let (seats, relinked) = seats(&accounts, input.people, &input.policy.correlate, input.known);
         let resolver = Resolver::new(input.people, input.policy);
-        let excluded = Excluded::new(&input.policy.exclude);
+        let excluded = Names::new(&input.policy.exclude);
         let meant = Vec::with_capacity(input.people.len());
         let mut planner = Self { input, accounts, resolver, seats, relinked, excluded, looked_up: None, meant };
         for (ix, person) in input.people.iter() {
@@ -174,16 +173,8 @@ impl<'a> Planner<'a> {
         if self.excluded.is_empty() {
             return false;
         }
-        let person = self.input.people.get(ix);
-        let email = self.input.people.column("email").map_or("", |column| person.value(column));
-        let of_person = [person.id(), person.login(), email];
         let account = self.seats[ix.0 as usize].account().map(|account| self.input.accounts.get(account));
-        of_person.into_iter().any(|name| self.excluded.names(name))
-            || account.is_some_and(|account| {
-                self.excluded.ids.contains(&account.id())
-                    || self.excluded.names(account.user_principal_name())
-                    || self.excluded.names(account.mail())
-            })
+        self.excluded.name_person(self.input.people, ix) || account.is_some_and(|it| self.excluded.name_account(it))
     }
 
     fn judge(&self, ix: PersonIx) -> Judgement {
@@ -360,30 +351,4 @@ fn count(plan: &mut Plan) {
     }
     let counted = Reason::ALL.iter().copied().zip(reasons);
     plan.tally.reasons = counted.filter(|(_, people)| *people > 0).collect();
-}
-
-/// Those whom the operator took out, findable by any of their names.
-#[derive(Debug)]
-struct Excluded {
-    names: Vec<(u32, String)>,
-    ids: HashSet<AccountId>,
-}
-
-impl Excluded {
-    fn new(exclude: &[String]) -> Self {
-        let names = exclude.iter().map(|name| name.trim()).filter(|name| !name.is_empty());
-        let mut names: Vec<(u32, String)> = names.map(|name| (hash_folded(name), name.to_owned())).collect();
-        names.sort_unstable();
-        Self { names, ids: exclude.iter().filter_map(|name| name.parse().ok()).collect() }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.names.is_empty()
-    }
-
-    fn names(&self, name: &str) -> bool {
-        let hash = hash_folded(name);
-        let first = self.names.partition_point(|(own, _)| *own < hash);
-        self.names[first..].iter().take_while(|(own, _)| *own == hash).any(|(_, own)| same(own, name))
-    }
 }

@@ -29,7 +29,7 @@ impl Led {
 #[must_use]
 pub fn led(people: &People, accounts: &Accounts, asked: &[PersonIx], rules: &[ManagerRule]) -> Led {
     let policy = policy(&[], rules);
-    let (keys, resolver) = (AccountKeys::new(accounts, &policy), Resolver::new(people, &policy));
+    let (keys, resolver) = (AccountKeys::new(accounts, policy.account_keys()), Resolver::new(people, &policy));
     let mut led = Led::default();
     for ix in asked {
         let meant = resolver.resolve(people.get(*ix), &keys).0;
@@ -51,7 +51,7 @@ pub struct Correlated {
 /// Tries correlate rules on these people.
 #[must_use]
 pub fn correlated(people: &People, accounts: &Accounts, asked: &[PersonIx], rules: &[CorrelateRule]) -> Correlated {
-    let keys = AccountKeys::new(accounts, &policy(rules, &[]));
+    let keys = AccountKeys::new(accounts, policy(rules, &[]).account_keys());
     let mut correlated = Correlated::default();
     for ix in asked {
         match keys.by_rules(rules, people, people.get(*ix)) {

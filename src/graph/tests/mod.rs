@@ -73,7 +73,7 @@ fn refusal(status: u16, code: &str, message: &str) -> Reply {
 }
 
 async fn list(graph: &GraphClient) -> (String, Option<GraphError>) {
-    let mut pages = graph.list_accounts(&["mail", "id"]);
+    let mut pages = graph.list_accounts(&["mail", "id"], crate::graph::Expand::Manager);
     let mut seen = String::new();
     while let Some(page) = pages.next().await {
         match page {

@@ -18,9 +18,9 @@ use crate::graph::{GraphError, ManagerState, ManagerTarget, ManagerWrite, WriteL
 use crate::history::changes::{Answer, ChangeId, Confirmation, Intent};
 use crate::http::Executed;
 use crate::jobs::error::JobError;
+use crate::jobs::links::read_states;
 use crate::jobs::managers::Managers;
 use crate::jobs::managers::fate::{Fate, answer};
-use crate::jobs::managers::pass::read_states;
 use crate::jobs::managers::patience::Patience;
 use crate::jobs::managers::record::label;
 use crate::jobs::runner::{Context, unless_stopped};
@@ -205,7 +205,7 @@ impl<'a> Applying<'a> {
         }
         let accounts: Vec<AccountId> =
             batch.iter().map(|place| self.plan.account(&self.plan.changes[*place])).collect();
-        let read = Box::pin(read_states(self.job, &accounts));
+        let read = Box::pin(read_states(&self.job.graph, &accounts));
         let states = unless_stopped(&self.context.stop, read).await?;
         let mut fit = Vec::with_capacity(batch.len());
         for (place, (_, state)) in batch.into_iter().zip(states) {

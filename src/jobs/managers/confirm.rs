@@ -9,10 +9,10 @@ use crate::domain::identity::AccountId;
 use crate::graph::{GraphError, ManagerState};
 use crate::history::changes::{ChangeId, ChangeState, Confirmation};
 use crate::jobs::error::JobError;
+use crate::jobs::links::read_states;
 use crate::jobs::managers::Managers;
 use crate::jobs::managers::apply::{Applied, Plan, manager_of};
 use crate::jobs::managers::fate::Fate;
-use crate::jobs::managers::pass::read_states;
 use crate::jobs::runner::{Context, unless_stopped};
 use crate::reconcile::settle::{Settlement, settle};
 
@@ -125,7 +125,7 @@ async fn look_at(
     let total = pending.len() as u64;
     context.progress.say("changes read back", 0, Some(total));
     let accounts: Vec<AccountId> = pending.iter().map(|pending| pending.account).collect();
-    let states = unless_stopped(&context.stop, Box::pin(read_states(job, &accounts))).await?;
+    let states = unless_stopped(&context.stop, Box::pin(read_states(&job.graph, &accounts))).await?;
     context.progress.say("changes read back", total, Some(total));
     let mut settled = Vec::with_capacity(pending.len());
     for (pending, (_, state)) in pending.iter().zip(states) {

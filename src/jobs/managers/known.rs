@@ -7,9 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::identity::AccountId;
 use crate::jobs::error::JobError;
-use crate::jobs::managers::{Managers, rules};
+use crate::jobs::links;
+use crate::jobs::managers::Managers;
 use crate::jobs::runner::Context;
-use crate::reconcile::known::{Known, Links, OwnWrite, Park};
+use crate::reconcile::known::{Known, OwnWrite, Park};
 
 /// How far back a fight with another writer is remembered.
 const FIGHT: SignedDuration = SignedDuration::from_hours(180 * 24);
@@ -29,12 +30,9 @@ pub(super) fn consistency_window(confirm_after: Duration) -> SignedDuration {
 ///
 /// `read_at` is when reading began: what was written within the consistency window before that may not show in it.
 pub(super) async fn known(job: &Managers, context: &Context, read_at: Timestamp) -> Result<Known, JobError> {
-    let mut links = Vec::new();
-    let fingerprint = rules::correlation(&job.policy);
-    context.history.load_links(&fingerprint, |person, account| links.push((Box::<str>::from(person), account))).await?;
     let parked = context.history.load_parked(&context.job, context.now()).await?;
     Ok(Known {
-        links: links.into_iter().collect::<Links>(),
+        links: links::load(context, &job.policy.correlate).await?,
         parked: parked
             .into_iter()
             .map(|parked| {

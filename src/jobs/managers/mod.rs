@@ -12,7 +12,7 @@ pub mod lookup;
 mod one;
 mod pass;
 mod patience;
-pub mod read;
+mod read;
 mod record;
 mod rules;
 mod summary;
@@ -21,9 +21,10 @@ mod undo;
 use std::time::Duration;
 
 use crate::domain::run::{Mode, Outcome};
-use crate::graph::{GraphClient, Identity};
+use crate::graph::GraphClient;
 use crate::jobs::Task;
 use crate::jobs::error::JobError;
+use crate::jobs::reading::sign_in;
 use crate::jobs::report::{Details, Finish};
 use crate::jobs::runner::{Context, unless_stopped};
 use crate::okta::OktaClient;
@@ -64,8 +65,8 @@ pub enum ScopeRule {
 
 /// Does what is asked, unless the run is stopped while it only reads.
 pub(super) async fn run(job: &Managers, task: Task, context: &Context) -> Result<Finish, JobError> {
-    let needs_okta = !matches!(task, Task::Undo { .. });
-    unless_stopped(&context.stop, Box::pin(sign_in(job, needs_okta, context.by_hand))).await?;
+    let okta = (!matches!(task, Task::Undo { .. })).then_some(&job.okta);
+    unless_stopped(&context.stop, Box::pin(sign_in(okta, &job.graph, context.by_hand))).await?;
     match task {
         Task::Run => pass::pass(job, pass::Purpose::Scheduled, context).await,
         Task::Plan => pass::pass(job, pass::Purpose::Plan, context).await,
@@ -73,14 +74,6 @@ pub(super) async fn run(job: &Managers, task: Task, context: &Context) -> Result
         Task::Undo { of, apply } => undo::undo(job, &of, apply, context).await,
         Task::One(name) => one::one(job, &name, context).await,
     }
-}
-
-/// Signs in to both sides before either is read: with one credential dead, nothing is asked of the other side.
-async fn sign_in(job: &Managers, needs_okta: bool, anew: bool) -> Result<(), JobError> {
-    let okta = async { if needs_okta { job.okta.sign_in(anew).await } else { Ok(()) } };
-    let (okta, graph) = tokio::join!(okta, job.graph.sign_in(Identity::App, anew));
-    okta?;
-    Ok(graph?)
 }
 
 /// A run that was stopped before it wrote anything.

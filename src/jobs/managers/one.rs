@@ -20,11 +20,12 @@ use crate::jobs::managers::fate::Fate;
 use crate::jobs::managers::known::known;
 use crate::jobs::managers::lookup::{expression, search};
 use crate::jobs::managers::pass::DAY;
-use crate::jobs::managers::read::{Sides, columns, push_person};
+use crate::jobs::managers::read::{Sides, columns};
 use crate::jobs::managers::record::{self, Outcomes};
 use crate::jobs::managers::rules::Rules;
 use crate::jobs::managers::summary::{Done, Summary};
 use crate::jobs::managers::{Managers, ScopeRule, stopped};
+use crate::jobs::reading::push_person;
 use crate::jobs::report::Finish;
 use crate::jobs::runner::{Context, unless_stopped};
 use crate::okta::{Page, User};
@@ -196,7 +197,7 @@ async fn gather(job: &Managers, name: &str, known: &Known) -> Result<(Sides, Peo
     let looked_up = split(&mut people, &found, &columns);
     let scope = scope(job, &person, &mut people).await?;
     let accounts = accounts(job, known, &people, &looked_up).await?;
-    let counts = Counts { people: 1, with_reference: 1, scope: None, accounts: accounts.len() as u64 };
+    let counts = Counts { people: 1, with_reference: Some(1), scope: None, accounts: accounts.len() as u64 };
     let reading = Reading { counts, accounts_counted: None, missing_canaries: Vec::new() };
     Ok((Sides { people, accounts, scope, reading }, looked_up))
 }

@@ -12,10 +12,9 @@ use crate::domain::decision::Tally;
 use crate::domain::directory::People;
 use crate::domain::identity::AccountId;
 use crate::domain::run::{Mode, PlanId};
-use crate::graph::{GraphError, ManagerState};
 use crate::history::plans::PlanOrigin;
-use crate::history::source::SourceReading;
 use crate::jobs::error::JobError;
+use crate::jobs::links;
 use crate::jobs::managers::apply::{self, Applied};
 use crate::jobs::managers::confirm::{confirm, settle_open};
 use crate::jobs::managers::fate::Fate;
@@ -26,10 +25,11 @@ use crate::jobs::managers::record::{self, Outcomes};
 use crate::jobs::managers::rules::Rules;
 use crate::jobs::managers::summary::{Done, Summary};
 use crate::jobs::managers::{Managers, stopped};
+use crate::jobs::reading::believed;
 use crate::jobs::report::Finish;
 use crate::jobs::runner::{Context, unless_stopped};
 use crate::reconcile::brake::Hold;
-use crate::reconcile::completeness::{Baseline, Doubt, judge};
+use crate::reconcile::completeness::Doubt;
 use crate::reconcile::known::Known;
 use crate::reconcile::plan::{Change, Input, Plan, Planner, content_digest};
 
@@ -43,9 +43,6 @@ pub(super) enum Purpose {
     /// To carry out what of a stored plan still holds.
     Approve { plan: PlanId, max_age: SignedDuration },
 }
-
-/// Readings older than this are no measure any more.
-const BASELINE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// The brake counts what was written within this time.
 pub(super) const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -61,20 +58,12 @@ pub(super) async fn pass(job: &Managers, purpose: Purpose, context: &Context) ->
     if settled > 0 {
         summary.note(format!("{settled} writes that an earlier run left open were settled by reading them back"));
     }
-    if let Err(doubts) = believed(job, context, &sides, &mut summary).await? {
+    if let Err(doubts) = judged(job, context, &sides, &mut summary).await? {
         return Ok(summary.incomplete(&context.run, &sides.reading, &doubts));
     }
     let known = known(job, context, read_at).await?;
     let mut pass = Pass { job, context, read_at, sides, known, summary };
     pass.go(purpose).await
-}
-
-/// The accounts' managers, or whether they are gone, read one by one.
-pub(super) async fn read_states(
-    job: &Managers,
-    accounts: &[AccountId],
-) -> Result<Vec<(AccountId, Result<ManagerState, GraphError>)>, JobError> {
-    Ok(job.graph.read_managers(accounts).await?)
 }
 
 /// How many open writes were settled, when reading began, and what was read.
@@ -84,43 +73,23 @@ async fn settle_and_read(job: &Managers, context: &Context) -> Result<(usize, Ti
     Ok((settled, read_at, read(job, &context.progress).await?))
 }
 
-/// Judges the reading and keeps its counts, believed or not.
-async fn believed(
+/// Judges the reading, and notes when there is nothing to measure it by.
+async fn judged(
     job: &Managers,
     context: &Context,
     sides: &Sides,
     summary: &mut Summary,
 ) -> Result<Result<(), Vec<Doubt>>, JobError> {
-    let now = context.now();
-    let baseline = match context.history.baseline(&context.job, now - BASELINE).await? {
-        // A job that runs rarely is measured by its last reading, however old.
-        None => context.history.last_believed_reading(&context.job).await?,
-        recent => recent,
-    };
-    let counts = sides.reading.counts;
-    if baseline.is_none() {
+    let belief = believed(context, &sides.reading, job.source_floor).await?;
+    if belief.baseline.is_none() {
+        let counts = sides.reading.counts;
         summary.note(format!(
             "no earlier reading to compare with: {} people seen, {} of them with a manager reference",
-            counts.people, counts.with_reference
+            counts.people,
+            counts.with_reference.unwrap_or(0)
         ));
     }
-    let baseline =
-        baseline.map(|base| Baseline { people: base.people, with_reference: base.with_reference, scope: base.scope });
-    let verdict = judge(&sides.reading, baseline.as_ref(), job.source_floor);
-    context
-        .history
-        .record_reading(&SourceReading {
-            run: context.run.clone(),
-            job: context.job.clone(),
-            at: now,
-            people: counts.people,
-            with_reference: counts.with_reference,
-            scope: counts.scope,
-            accounts: counts.accounts,
-            complete: verdict.is_ok(),
-        })
-        .await?;
-    Ok(verdict)
+    Ok(belief.verdict)
 }
 
 /// A pass whose reading is believed.
@@ -173,7 +142,7 @@ impl Pass<'_> {
             let holds = rehearsal.holds.iter();
             self.summary
                 .notes(holds.map(|hold| format!("a scheduled run would be held by its brake: {hold}")).collect());
-            self.summary.notes(record::relinked(&self.sides.people, &self.sides.accounts, &plan));
+            self.summary.notes(links::relinked(&self.sides.people, &self.sides.accounts, &plan.relinked));
             let rules_changed = purpose == Purpose::Scheduled && self.job.mode == Mode::Apply;
             return Ok(self.summary.planned(
                 &self.sides,
@@ -189,7 +158,7 @@ impl Pass<'_> {
             _ => self.braked(&planner, &mut plan).await?,
         };
         drop(planner);
-        self.summary.notes(record::relinked(&self.sides.people, &self.sides.accounts, &plan));
+        self.summary.notes(links::relinked(&self.sides.people, &self.sides.accounts, &plan.relinked));
         let held_plan = self.store(&rules, &selection.held, &selection.held, PlanOrigin::Held).await?;
         if let Purpose::Approve { plan: id, .. } = &purpose {
             self.note_approval(id, &rules, selection.plan_rules.as_deref()).await?;
@@ -199,25 +168,15 @@ impl Pass<'_> {
         self.finish(plan.tally, &selection, held_plan, applied, &looked_up).await
     }
 
-    /// A remembered account that the listing lacks is gone, or the listing is behind. Only one that is gone may be
-    /// replaced by what the rules find: a wrong link would be remembered for good.
+    /// Accounts that exist and were not listed: their people are left alone.
     async fn look_for_missing(&mut self) -> Result<(), JobError> {
         let Sides { people, accounts, .. } = &self.sides;
-        let links = people.iter().filter_map(|(_, person)| self.known.links.get(person.id()));
-        let lost: Vec<AccountId> = links.filter(|account| accounts.find(*account).is_none()).collect();
-        if lost.is_empty() {
-            return Ok(());
-        }
-        let states = unless_stopped(&self.context.stop, Box::pin(read_states(self.job, &lost))).await?;
-        for (account, state) in states {
-            if !matches!(state, Ok(ManagerState::Gone)) {
-                self.known.missing.insert(account);
-            }
-        }
-        let missing = self.known.missing.len();
-        if missing > 0 {
+        let missing = links::unlisted(self.context, &self.job.graph, people, accounts, &self.known.links).await?;
+        if !missing.is_empty() {
+            let missing = missing.len();
             self.summary.note(format!("{missing} accounts exist but were not listed: their people are left alone"));
         }
+        self.known.missing = missing;
         Ok(())
     }
 
@@ -230,7 +189,9 @@ impl Pass<'_> {
 
     async fn record(&self, planner: &Planner<'_>, plan: &Plan) -> Result<(), JobError> {
         record::decisions(self.context, &self.sides, planner, plan).await?;
-        record::links(self.context, self.job, &self.sides, plan).await?;
+        let Sides { people, accounts, .. } = &self.sides;
+        let rules = &self.job.policy.correlate;
+        links::record(self.context, rules, (people, accounts), &plan.links, &plan.relinked).await?;
         record::parked(self.context, &self.sides, &self.known, plan).await
     }
 

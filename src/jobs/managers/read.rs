@@ -1,19 +1,18 @@
-//! Reads both directories at the same time, page by page, into what the plan needs.
+//! What a managers job reads of both directories, at the same time.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::StreamExt;
 
-use crate::domain::directory::{Accounts, NewPerson, People};
-use crate::graph;
+use crate::domain::directory::{Accounts, People};
+use crate::graph::Expand;
 use crate::jobs::error::JobError;
 use crate::jobs::managers::{Managers, ScopeRule};
 use crate::jobs::progress::Progress;
-use crate::okta::{self, User};
+use crate::jobs::reading::{Meter, accounts, people, properties};
+use crate::okta;
 use crate::reconcile::completeness::{Counts, Reading, missing_canaries, with_reference};
 use crate::reconcile::plan::Scope;
-use crate::reconcile::policy::{AccountKey, Policy};
 
 /// Both sides as this run read them.
 #[derive(Debug)]
@@ -24,30 +23,17 @@ pub(super) struct Sides {
     pub reading: Reading,
 }
 
-/// How much was read so far, of both sides together.
-struct Meter<'a> {
-    progress: &'a Progress,
-    read: AtomicU64,
-}
-
-impl Meter<'_> {
-    fn add(&self, items: usize) {
-        let before = self.read.fetch_add(items as u64, Ordering::Relaxed);
-        self.progress.say("people and accounts read", before + items as u64, None);
-    }
-}
-
 /// Reads people, scope and accounts. Any page that does not arrive ends the reading with an error.
 pub(super) async fn read(job: &Managers, progress: &Progress) -> Result<Sides, JobError> {
-    let meter = Meter { progress, read: AtomicU64::new(0) };
+    let meter = Meter::new(progress);
     let columns = columns(job);
     let (mut people, listed_scope, accounts, counted) =
-        tokio::try_join!(people(job, &columns, &meter), scope(job), accounts(job, &meter), count(job),)?;
+        tokio::try_join!(people(&job.okta, &columns, &meter), scope(job), all_accounts(job, &meter), count(job),)?;
     let scope = apply_scope(listed_scope, &mut people);
     let reading = Reading {
         counts: Counts {
             people: people.len() as u64,
-            with_reference: with_reference(&people, &job.policy),
+            with_reference: Some(with_reference(&people, &job.policy)),
             scope: scope_size(&scope, &people),
             accounts: accounts.len() as u64,
         },
@@ -59,10 +45,9 @@ pub(super) async fn read(job: &Managers, progress: &Progress) -> Result<Sides, J
 
 /// Reads the accounts alone, for people who are known already.
 pub(super) async fn read_accounts_only(job: &Managers, people: People, progress: &Progress) -> Result<Sides, JobError> {
-    let meter = Meter { progress, read: AtomicU64::new(0) };
-    let accounts = accounts(job, &meter).await?;
+    let accounts = all_accounts(job, &Meter::new(progress)).await?;
     let counts =
-        Counts { people: people.len() as u64, with_reference: 0, scope: None, accounts: accounts.len() as u64 };
+        Counts { people: people.len() as u64, with_reference: None, scope: None, accounts: accounts.len() as u64 };
     let reading = Reading { counts, accounts_counted: None, missing_canaries: Vec::new() };
     Ok(Sides { people, accounts, scope: Scope::Everyone, reading })
 }
@@ -80,61 +65,10 @@ async fn count(job: &Managers) -> Result<u64, JobError> {
     Ok(job.graph.count_accounts().await?)
 }
 
-async fn people(job: &Managers, columns: &[String], meter: &Meter<'_>) -> Result<People, JobError> {
-    let mut people = People::new(columns);
-    let mut pages = job.okta.list_users();
-    while let Some(page) = pages.next().await {
-        match page? {
-            okta::Page::Items(users) => {
-                for user in &users {
-                    push_person(&mut people, user);
-                }
-                meter.add(users.len());
-            }
-            okta::Page::Restarted => people = People::new(columns),
-        }
-    }
-    people.seal();
-    Ok(people)
-}
-
-/// Adds what the columns ask for of one user.
-pub fn push_person(people: &mut People, user: &User) {
-    let values: Vec<_> = people.columns().iter().map(|name| user.attribute(name).unwrap_or_default()).collect();
-    let values: Vec<&str> = values.iter().map(AsRef::as_ref).collect();
-    people.push(&NewPerson { id: &user.id, status: user.status, values: &values });
-}
-
-async fn accounts(job: &Managers, meter: &Meter<'_>) -> Result<Accounts, JobError> {
-    let properties = properties(&job.policy);
-    let mut accounts = Accounts::new();
-    let mut pages = job.graph.list_accounts(&properties);
-    while let Some(page) = pages.next().await {
-        match page? {
-            graph::Page::Items(items) => {
-                for account in &items {
-                    account.push_into(&mut accounts);
-                }
-                meter.add(items.len());
-            }
-            graph::Page::Restarted => accounts = Accounts::new(),
-        }
-    }
-    accounts.seal();
-    Ok(accounts)
-}
-
-/// What Graph is asked for beside id and user principal name.
-pub(super) fn properties(policy: &Policy) -> Vec<&'static str> {
-    let asked = policy.account_keys().into_iter();
-    let mut names: Vec<&'static str> = asked
-        .filter(|key| !matches!(key, AccountKey::Id | AccountKey::UserPrincipalName))
-        .map(AccountKey::as_str)
-        .collect();
-    if !policy.exclude.is_empty() && !names.contains(&"mail") {
-        names.push("mail");
-    }
-    names
+/// The accounts with their managers, and what else the rules and the exclusions compare with.
+async fn all_accounts(job: &Managers, meter: &Meter<'_>) -> Result<Accounts, JobError> {
+    let properties = properties(job.policy.account_keys(), !job.policy.exclude.is_empty());
+    accounts(&job.graph, &properties, Expand::Manager, meter).await
 }
 
 /// The ids that a scope lists, with the name that its app gives each, if it is an app.

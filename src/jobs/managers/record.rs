@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::decision::Reason;
-use crate::domain::directory::{AccountIx, Accounts, People, PersonIx};
+use crate::domain::directory::{AccountIx, Accounts, PersonIx};
 use crate::domain::identity::{AccountId, PersonId};
 use crate::domain::run::PlanId;
 use crate::graph::GraphError;
@@ -20,7 +20,6 @@ use crate::http::Method;
 use crate::jobs::error::JobError;
 use crate::jobs::managers::fate::Fate;
 use crate::jobs::managers::read::Sides;
-use crate::jobs::managers::{Managers, rules};
 use crate::jobs::runner::Context;
 use crate::reconcile::known::{Known, Park};
 use crate::reconcile::plan::{Change, Plan, Planner};
@@ -86,38 +85,6 @@ fn decision<'a>(
         digest: plan.digest(ix),
         evidence: move || planner.evidence(plan, ix).stored(),
     }
-}
-
-/// Remembers which account is whose, and forgets accounts that are gone without a successor.
-pub(super) async fn links(context: &Context, job: &Managers, sides: &Sides, plan: &Plan) -> Result<(), JobError> {
-    let Sides { people, accounts, .. } = sides;
-    let mut found = Vec::with_capacity(plan.links.len());
-    for (person, account) in &plan.links {
-        found.push((people.get(*person).id(), accounts.get(*account).id()));
-    }
-    let fingerprint = rules::correlation(&job.policy);
-    let gone = plan.relinked.iter().filter(|link| link.now.is_none());
-    let gone: Vec<&str> = gone.map(|link| people.get(link.person).id()).collect();
-    if !gone.is_empty() {
-        context.history.forget_links(&fingerprint, &gone).await?;
-    }
-    context.history.save_links(&context.run, &fingerprint, found.into_iter(), context.now()).await?;
-    Ok(())
-}
-
-/// What is worth saying about links whose account is gone.
-pub(super) fn relinked(people: &People, accounts: &Accounts, plan: &Plan) -> Vec<String> {
-    let line = |person: PersonIx, before: AccountId, now: Option<AccountIx>| {
-        let login = people.get(person).login();
-        match now {
-            Some(now) => {
-                let name = accounts.get(now).user_principal_name();
-                format!("{login}: the account {before} is gone; {name} is now taken for this person's")
-            }
-            None => format!("{login}: the account {before} is gone, and the rules find no other"),
-        }
-    };
-    plan.relinked.iter().map(|link| line(link.person, link.before, link.now)).collect()
 }
 
 /// Stores a plan, its changes made one by one on the way: texts of a whole company need not stand in memory.

@@ -1,17 +1,10 @@
 //! Fingerprints of what an operator decided, to notice when a plan was made under other rules.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
+use crate::jobs::links::{fingerprint, short};
 use crate::jobs::managers::{Managers, ScopeRule};
 use crate::reconcile::brake::{Brake, Limit};
-use crate::reconcile::policy::Policy;
-
-/// Names the correlation rules: links are remembered under it.
-pub(super) fn correlation(policy: &Policy) -> String {
-    let rules: Vec<String> = policy.correlate.iter().map(|rule| format!("{} = {}", rule.okta, rule.entra)).collect();
-    short(&rules.join("\n"))
-}
 
 /// What must not change without somebody looking at a plan first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,19 +63,13 @@ fn meaning(job: &Managers) -> String {
         ScopeRule::Group(id) => format!("group {id}"),
         ScopeRule::App(id) => format!("app {id}"),
     };
-    let mut lines = vec![scope, correlation(policy)];
+    let mut lines = vec![scope, fingerprint(&policy.correlate)];
     lines.extend(policy.manager.iter().map(|rule| format!("{} is {}", rule.attribute, rule.is)));
     lines.push(format!("{} {} {}", policy.when_empty, policy.manager_disabled, policy.manager_is_guest));
     let mut exclude: Vec<String> = policy.exclude.iter().map(|name| format!("not {}", name.to_lowercase())).collect();
     exclude.sort();
     lines.extend(exclude);
     short(&lines.join("\n"))
-}
-
-/// The first twelve hexadecimal digits of the SHA-256.
-fn short(text: &str) -> String {
-    let hash = digest(&SHA256, text.as_bytes());
-    hash.as_ref()[..6].iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::jobs::error::{JobError, chain};
 use crate::jobs::managers::fate::Fate;
 use crate::jobs::managers::read::Sides;
 use crate::jobs::managers::record::{Outcomes, label};
+use crate::jobs::reading::in_words;
 use crate::jobs::report::{ChangeLine, Details, Finish, ManagersDetails};
 use crate::reconcile::brake::Hold;
 use crate::reconcile::completeness::{Doubt, Reading};
@@ -67,14 +68,11 @@ impl Summary {
 
     /// A listing was not believed.
     pub(super) fn incomplete(&mut self, run: &RunId, reading: &Reading, doubts: &[Doubt]) -> Finish {
-        let named: Vec<String> = doubts.iter().map(ToString::to_string).collect();
-        let hint = doubts
-            .first()
-            .map(|doubt| doubt.hint().replace("accept-source` with this run", &format!("accept-source {run}`")));
+        let (named, hint) = in_words(run, doubts);
         let counts = reading.counts;
         let tally = Tally {
             people: counts.people,
-            with_reference: counts.with_reference,
+            with_reference: counts.with_reference.unwrap_or(0),
             in_scope: counts.scope.unwrap_or(counts.people),
             accounts: counts.accounts,
             ..Tally::default()
@@ -82,7 +80,7 @@ impl Summary {
         Finish {
             outcome: Outcome::SourceIncomplete,
             reason: Some("source_incomplete".to_owned()),
-            message: format!("nothing was written, the reading is not believed: {}", named.join("; ")),
+            message: format!("nothing was written, the reading is not believed: {named}"),
             hint,
             unresolved: None,
             details: self.no_changes(tally),

@@ -14,10 +14,10 @@ use crate::graph::ManagerState;
 use crate::history::changes::{Change as Written, ChangeState};
 use crate::history::parked::ParkedPerson;
 use crate::jobs::error::JobError;
+use crate::jobs::links::read_states;
 use crate::jobs::managers::apply::{self, manager_of};
 use crate::jobs::managers::confirm::{confirm, settle_open};
 use crate::jobs::managers::fate::Fate;
-use crate::jobs::managers::pass::read_states;
 use crate::jobs::managers::read::{Sides, read_accounts_only};
 use crate::jobs::managers::record::{Outcomes, label};
 use crate::jobs::managers::summary::{Done, Summary};
@@ -111,7 +111,7 @@ enum Believed {
 /// taken back, and one that lacks an account would make it look as if that were gone.
 async fn now_of(job: &Managers, context: &Context, sides: &Sides, written: &[Written]) -> Result<Believed, JobError> {
     let accounts: Vec<AccountId> = written.iter().map(|change| change.account).collect();
-    let states = unless_stopped(&context.stop, Box::pin(read_states(job, &accounts))).await?;
+    let states = unless_stopped(&context.stop, Box::pin(read_states(&job.graph, &accounts))).await?;
     let mut now = HashMap::with_capacity(states.len());
     for (account, state) in states {
         match state? {
