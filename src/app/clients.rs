@@ -10,14 +10,19 @@ use crate::app::network::Way;
 use crate::app::secrets::{Reader, Secrets};
 use crate::auth::Authorizer;
 use crate::clock::Clock;
-use crate::config::settings::{JobSettings, ManagersSettings, ScopeSettings, Settings, Work as WorkSettings};
-use crate::graph::GraphClient;
+use crate::config::settings::{
+    DirectorySettings, JobSettings, ManagersSettings, RequestSettings, ScopeSettings, Settings, Work as WorkSettings,
+};
+use crate::domain::request::Asker;
+use crate::graph::{self, GraphClient, RawCall};
 use crate::history::History;
 use crate::http::Client;
+use crate::jobs::directory::Directory;
 use crate::jobs::keepalive::Keepalive;
 use crate::jobs::licenses::Licenses;
 use crate::jobs::licenses::events::Rules;
 use crate::jobs::managers::{Managers, ScopeRule};
+use crate::jobs::request::Request;
 use crate::jobs::{Job, Work};
 use crate::okta::OktaClient;
 
@@ -178,6 +183,11 @@ impl Clients {
                 save_bodies: keepalive.save_bodies,
                 subscription: keepalive.subscription.clone(),
             }),
+            WorkSettings::Directory(directory) => {
+                let okta = self.okta.as_ref().ok_or(AppError::Lacks("okta"))?.client.clone();
+                Work::Directory(directory_job(directory, okta, graph))
+            }
+            WorkSettings::Request(request) => Work::Request(Box::new(request_job(request, graph))),
         };
         Ok(Job { name: settings.name.clone(), timeout: settings.timeout, work })
     }
@@ -217,5 +227,37 @@ pub(super) fn scope_rule(settings: &ScopeSettings) -> ScopeRule {
         ScopeSettings::Search(expression) => ScopeRule::Search(expression.clone()),
         ScopeSettings::Group(id) => ScopeRule::Group(id.clone()),
         ScopeSettings::App(id) => ScopeRule::App(id.clone()),
+    }
+}
+
+fn directory_job(settings: &DirectorySettings, okta: OktaClient, graph: GraphClient) -> Directory {
+    Directory {
+        okta,
+        graph,
+        correlate: settings.correlate.clone(),
+        ignore: settings.ignore.clone(),
+        source_floor: settings.source_floor,
+        canaries: settings.canaries.clone(),
+    }
+}
+
+fn request_job(settings: &RequestSettings, graph: GraphClient) -> Request {
+    Request {
+        graph,
+        call: RawCall {
+            method: settings.method,
+            version: settings.version,
+            path: settings.path.clone(),
+            query: settings.query.clone(),
+            headers: settings.headers.clone(),
+            body: settings.body.clone(),
+            identity: match settings.identity {
+                Asker::App => graph::Identity::App,
+                Asker::User => graph::Identity::User,
+            },
+        },
+        pages: settings.all_pages.then_some(settings.max_pages),
+        save_bodies: settings.save_bodies,
+        expected_status: settings.expected_status.clone(),
     }
 }

@@ -13,7 +13,9 @@ use crate::config::settings::{AppAuth, JobSettings, ManagersSettings, OktaAuth, 
 use crate::doctor::Patient;
 use crate::doctor::examine::OKTA_WISHES;
 use crate::doctor::observed::{AppBy, AppFacts, Facts, JobFacts, ManagersFacts, OktaBy, OktaFacts, UserFacts, Way};
+use crate::domain::request::{self, Asker};
 use crate::domain::run::Mode;
+use crate::graph::raw;
 use crate::http::{Client, Method, Proxy};
 use crate::schedule::Anchor;
 
@@ -88,7 +90,7 @@ fn ways(settings: &Settings, http: &Client) -> Vec<Way> {
 }
 
 const fn reads_okta(job: &JobSettings) -> bool {
-    matches!(job.work, Work::Managers(_))
+    job.needs().okta
 }
 
 /// The longest time between two of the next moments of a job; `None` when it has no two.
@@ -111,6 +113,15 @@ fn job(settings: &JobSettings) -> JobFacts {
         }
         Work::Licenses(_) => app_calls.extend(["/subscribedSkus", "/directory/subscriptions"].map(get)),
         Work::Keepalive(work) => user_calls.clone_from(&work.requests),
+        Work::Directory(_) => app_calls.push(get("/users")),
+        Work::Request(work) => match work.identity {
+            Asker::App => app_calls.push((raw::method(work.method), work.path.clone())),
+            // The doctor makes these calls: none that writes, and none of another version.
+            Asker::User if work.method == request::Method::Get && work.version == request::Version::V1 => {
+                user_calls.push(work.path.clone());
+            }
+            Asker::User => {}
+        },
     }
     JobFacts { name: settings.name.clone(), kind: settings.kind(), app_calls, user_calls, managers }
 }

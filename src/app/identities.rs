@@ -268,7 +268,8 @@ fn user_scopes(settings: &Settings) -> Vec<String> {
     let mut scopes = vec![graph_scope(graph, "User.Read"), "offline_access".to_owned()];
     let keepalives = settings.jobs.values().filter_map(|job| match &job.work {
         Work::Keepalive(keepalive) => Some(keepalive),
-        Work::Managers(_) | Work::Licenses(_) => None,
+        // What another call needs only its page of the reference says: `entra.user.scopes` names it.
+        Work::Managers(_) | Work::Licenses(_) | Work::Directory(_) | Work::Request(_) => None,
     });
     let requests: Vec<String> =
         keepalives.flat_map(|keepalive| &keepalive.requests).map(|path| path.to_lowercase()).collect();

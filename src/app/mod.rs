@@ -45,7 +45,7 @@ pub enum AppError {
     History { path: PathBuf, source: HistoryError },
     #[error("there is no job `{name}` in the configuration{}", suggestion(near.as_deref()))]
     NoJob { name: String, near: Option<String> },
-    #[error("`{name}` is a {kind} job: only managers jobs plan, and know people")]
+    #[error("`{name}` is a {kind} job: only managers and request jobs plan, and only managers jobs know people")]
     Unfit { name: String, kind: JobKind },
     #[error("the configuration has no `{0}`")]
     Lacks(&'static str),
@@ -199,7 +199,7 @@ impl App {
     /// [`AppError::Secret`] for the first that cannot be read.
     pub fn try_secrets(&self, job: &str, env: &[(String, String)]) -> Result<(), AppError> {
         let job = self.settings.jobs.get(job).ok_or_else(|| no_job(&self.settings, job))?;
-        secrets::try_for(job.kind(), &self.settings, env)
+        secrets::try_for(job.needs(), &self.settings, env)
     }
 
     /// The job of this name.
@@ -273,8 +273,9 @@ impl App {
 /// Refuses what a job cannot do, before it becomes a run that failed.
 pub fn fits(settings: &Settings, job: &str, task: &Task) -> Result<(), AppError> {
     let found = known(settings, job)?;
-    if *task == Task::Run || found.kind() == JobKind::Managers {
-        return Ok(());
+    match (task, found.kind()) {
+        (Task::Run, _) | (_, JobKind::Managers) | (Task::Plan, JobKind::Request) => return Ok(()),
+        _ => {}
     }
     Err(AppError::Unfit { name: job.to_owned(), kind: found.kind() })
 }

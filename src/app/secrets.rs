@@ -11,8 +11,7 @@ use crate::auth::store::is_kept_in;
 use crate::auth::{Keeps, Source, Unavailable};
 use crate::config::network::ProxyPassword;
 use crate::config::secrets::SecretRef;
-use crate::config::settings::{AppAuth, OktaAuth, Settings};
-use crate::domain::run::JobKind;
+use crate::config::settings::{AppAuth, Needs, OktaAuth, Settings};
 use crate::http::Trouble;
 use crate::jobs::error::chain;
 use crate::secret::Secret;
@@ -137,18 +136,17 @@ fn source(key: &'static str, place: &SecretRef, env: Arc<[(String, String)]>, kn
     Source::new(key, keeps, read).knowing(known)
 }
 
-/// Tries the secrets that a kind of job needs.
+/// Tries the secrets of these identities.
 ///
 /// # Errors
 ///
 /// The first that cannot be read.
-pub(super) fn try_for(kind: JobKind, settings: &Settings, env: &[(String, String)]) -> Result<(), AppError> {
-    let needed = match kind {
-        JobKind::Managers => okta(settings).into_iter().chain(app(settings)).collect::<Vec<_>>(),
-        JobKind::Keepalive => user(settings),
-        JobKind::Licenses => app(settings),
-    };
-    for (key, place) in network(settings).into_iter().chain(needed) {
+pub(super) fn try_for(needs: Needs, settings: &Settings, env: &[(String, String)]) -> Result<(), AppError> {
+    let mut needed = network(settings);
+    needed.extend(needs.okta.then(|| okta(settings)).into_iter().flatten());
+    needed.extend(needs.app.then(|| app(settings)).into_iter().flatten());
+    needed.extend(needs.user.then(|| user(settings)).into_iter().flatten());
+    for (key, place) in needed {
         place.read(env).map_err(|source| AppError::Secret { key, source })?;
     }
     Ok(())

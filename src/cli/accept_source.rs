@@ -39,13 +39,13 @@ pub(super) async fn run(global: &Global, arguments: &args::AcceptSource, now: Ti
 
 fn page(accepted: &Accepted) -> Page {
     let counts = [
-        ("people", "people in Okta", accepted.people),
+        ("people", "people in Okta", Some(accepted.people)),
         ("with_reference", "of them with a manager reference", accepted.with_reference),
         ("in_scope", "of them in scope", accepted.in_scope),
-        ("accounts", "accounts in Entra", accepted.accounts),
+        ("accounts", "accounts in Entra", Some(accepted.accounts)),
     ];
     let mut rows = Table::new(&[("count", ""), ("what", "Counted"), ("value", "Accepted")], "");
-    for (key, what, count) in counts {
+    for (key, what, count) in counts.into_iter().filter_map(|(key, what, count)| Some((key, what, count?))) {
         rows.push(vec![Cell::text(key), Cell::text(what), Cell::new(count, count.to_string())]);
     }
     Page { text: rows.to_text(None), json: json!(accepted), rows }
@@ -63,8 +63,8 @@ mod tests {
             run: RunId::stored("aaaa0001"),
             job: "managers".to_owned(),
             people: 12,
-            with_reference: 11,
-            in_scope: 12,
+            with_reference: Some(11),
+            in_scope: Some(12),
             accounts: 14,
             accepted_by: "ana".to_owned(),
             accepted_at: at(50),

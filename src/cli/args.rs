@@ -1,5 +1,6 @@
 //! What an operator types. Parsing alone: every command's work is in its own file.
 
+mod imports;
 mod licenses;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub use imports::Imports;
 pub use licenses::{LicensesArgs, Reading};
 
 use crate::cli::when::{When, duration};
@@ -112,8 +114,8 @@ pub enum Command {
     /// Run a job now, as its schedule would
     #[command(after_help = "Examples:\n  graphkeeper run managers\n  graphkeeper run managers --user ana@example.com")]
     Run(Run),
-    /// Show what a job would change, and store that as a plan to approve
-    #[command(after_help = "Example:\n  graphkeeper plan managers")]
+    /// Show what a job would change and store that as a plan to approve, or what a request job would send
+    #[command(after_help = "Examples:\n  graphkeeper plan managers\n  graphkeeper plan REQUEST-JOB")]
     Plan(JobName),
     /// Carry out a stored or held plan, as far as it still holds
     #[command(after_help = "Example:\n  graphkeeper approve p3kq8w2zd --max-age \"2 hours\"")]
@@ -142,7 +144,7 @@ pub enum Command {
     Explain(Explain),
     /// List the jobs with their next run and last outcome
     Jobs,
-    /// Look into the past: runs, changes, calls, licenses
+    /// Look into the past: runs, changes, calls, imports, licenses
     #[command(args_conflicts_with_subcommands = true)]
     #[command(
         after_help = "Examples:\n  graphkeeper history --job managers --since \"7 days ago\"\n  graphkeeper history show 7f3k\n  graphkeeper history changes --user ana@example.com --json"
@@ -330,12 +332,17 @@ pub enum HistoryCommand {
         #[arg(long, value_name = "USER")]
         user: Option<String>,
     },
-    /// The requests of one licenses or keepalive run; a managers run only counts its own
+    /// The requests of one licenses, keepalive or request run; other runs only count theirs
     Calls {
         /// The run's id, or the beginning of it
         #[arg(value_name = "RUN")]
         run: String,
     },
+    /// What an import of both directories found: who is whose, and who is nobody's
+    #[command(
+        after_help = "Examples:\n  graphkeeper history directory --kind unmatched_in_okta --kind ambiguous\n  graphkeeper history directory --diff --json"
+    )]
+    Directory(Imports),
     /// Licenses as they were counted, what changed, and what was noticed
     #[command(
         after_help = "Examples:\n  graphkeeper history licenses --at \"30 days ago\"\n  graphkeeper history licenses --diff 7f3k 2026-11-20\n  graphkeeper history licenses --chart --since 2026-01-01"
@@ -436,62 +443,4 @@ fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    fn parse(line: &str) -> Result<Arguments, clap::Error> {
-        Arguments::try_parse_from(std::iter::once("graphkeeper").chain(line.split(' ')))
-    }
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn global_options_stand_before_or_after_the_subcommand() {
-        for line in ["--config x --json history show 7f3k", "history show 7f3k --json --config x"] {
-            let global = parse(line).unwrap().global;
-            assert_eq!((global.format(), global.config), (OutputFormat::Json, PathBuf::from("x")));
-        }
-        assert_eq!(parse("jobs --output csv").unwrap().global.format(), OutputFormat::Csv);
-    }
-
-    #[test]
-    fn what_does_not_belong_together_is_refused() {
-        for line in [
-            "release",
-            "release --job managers",
-            "release --reason blocked",
-            "release --job managers --reason agreed",
-            "history --outcome good",
-            "history --limit 0",
-            "history missed --outcome failed",
-            "history --since yesterday",
-            "history licenses --at 2026-01-01 --diff 2026-01-01 2026-02-01",
-            "history licenses --at 2026-01-01 --events",
-            "history licenses --events --chart",
-            "history licenses --since 2026-01-01",
-            "history licenses --chart=pie",
-            "history licenses --at ?",
-            "approve p1 --max-age 5",
-            "frobnicate",
-        ] {
-            assert_eq!(parse(line).unwrap_err().exit_code(), i32::from(crate::cli::exit::USAGE), "{line}");
-        }
-        for line in [
-            "release ana",
-            "release ana bo --job managers",
-            "release --job managers --reason blocked",
-            "history --limit 5",
-            "history licenses --chart --since 2026-01-01",
-            "history licenses --chart=ascii",
-            "history licenses --events --job licenses --until now --limit 5",
-            "history licenses --diff 7f3k 2026-11-20",
-        ] {
-            assert!(parse(line).is_ok(), "{line}");
-        }
-    }
-}
+mod tests;

@@ -180,7 +180,8 @@ fn counted(count: usize, what: &str) -> String {
 fn job_text(text: &mut String, job: &JobSettings, now: Timestamp) {
     let mode = match &job.work {
         Work::Managers(managers) => format!(", mode {}", managers.mode),
-        Work::Licenses(_) | Work::Keepalive(_) => String::new(),
+        Work::Request(request) => format!(", {} /{}{}", request.method, request.version, request.path),
+        Work::Licenses(_) | Work::Keepalive(_) | Work::Directory(_) => String::new(),
     };
     let when = job.schedule.as_ref().map_or_else(|| "runs by hand only".to_owned(), Schedule::describe);
     let _ = writeln!(text, "\n{} ({}{mode}): {when}", job.name, job.kind());
@@ -351,7 +352,7 @@ every = "2 days"
             .replace("\"0 2 * * SUN,WED\"", "\"0 25 * * SUN\"")
             .replace("\"20 minutes\"", "20")
             .replace("is = \"login\"", "is = \"logon\"")
-            .replace("kind = \"licenses\"", "kind = \"directory\"");
+            .replace("kind = \"licenses\"", "kind = \"watch\"");
         let findings = check(&text);
         assert_eq!(findings.exit_code(), exit::USAGE);
         insta::assert_snapshot!(findings.text(now()), @r#"
@@ -361,7 +362,7 @@ every = "2 days"
         gk.toml:13:44: jobs.managers.manager[0].is: `logon` is not one of id, login, short_login, email, employee_number, display_name, upn, mail, proxy_address, employee_id, object_id (did you mean `login`?)
         gk.toml:16:12: jobs.keepalive.schedule: hour "25" is not 0 to 23, a list, a range or a step such as */6
         gk.toml:18:10: jobs.keepalive.jitter: integer `20` stands where a text in quotes is wanted
-        gk.toml:20:8: jobs.licenses.kind: `directory` jobs are not available yet in this version
+        gk.toml:20:8: jobs.licenses.kind: `watch` jobs are not available yet in this version
 
         7 problems
         "#);

@@ -68,7 +68,7 @@ fn introduce(tenants: &Sandbox, file: &Path) -> io::Result<()> {
 }
 
 /// The order in which a newcomer understands them.
-const ORDER: [&str; 3] = ["managers", "licenses", "keepalive"];
+const ORDER: [&str; 4] = ["managers", "licenses", "keepalive", "import"];
 
 /// Runs every job once, prints the reports, and holds them against what the tenants saw.
 async fn once(global: &Global, app: &App, tenants: &Sandbox, directory: &Path) -> Result<u8, Failure> {

@@ -9,7 +9,6 @@ use crate::cli::render::{Cell, relative};
 use crate::config::problem::Problems;
 use crate::config::settings::Settings;
 use crate::domain::condition::{Condition, IdentityName, Known, State};
-use crate::domain::run::JobKind;
 
 /// How the identities are, as of now: those that are configured, or while the configuration has mistakes those that are known.
 pub(super) fn as_of(settings: Result<&Settings, &Problems>, known: Vec<Known>, now: Timestamp) -> Vec<Known> {
@@ -19,9 +18,8 @@ pub(super) fn as_of(settings: Result<&Settings, &Problems>, known: Vec<Known>, n
     }
 }
 
-/// Those that a kind of job signs in with.
-pub(super) fn of_kind(kind: Option<JobKind>, identities: &[Known]) -> Vec<Known> {
-    let needed = kind.map_or(&[][..], IdentityName::needed_by);
+/// Those of these names.
+pub(super) fn named(needed: &[IdentityName], identities: &[Known]) -> Vec<Known> {
     identities.iter().filter(|known| needed.contains(&known.name)).cloned().collect()
 }
 
@@ -67,6 +65,7 @@ mod tests {
 
     use super::*;
     use crate::config;
+    use crate::domain::run::JobKind;
     use crate::history::testing::at;
 
     const CONFIGURATION: &str = r#"
@@ -99,9 +98,9 @@ kind = "licenses"
         let all = standing(&settings, &[dead], at(120));
         let told: Vec<String> = all.iter().filter_map(|known| trouble(known, at(120))).collect();
         assert_eq!(told, ["the identity `app` is needs_human since 2 minutes ago: it is over\nhint: sign in again"]);
-        let names = |kind| of_kind(kind, &all).iter().map(|known| known.name).collect::<Vec<_>>();
-        assert_eq!(names(Some(JobKind::Licenses)), [IdentityName::App]);
-        assert_eq!(names(None), []);
+        let names = |needed: &[IdentityName]| named(needed, &all).iter().map(|known| known.name).collect::<Vec<_>>();
+        assert_eq!(names(IdentityName::needed_by(JobKind::Licenses)), [IdentityName::App]);
+        assert_eq!(names(&[]), []);
         let found = Problems { problems: Vec::new(), warnings: Vec::new() };
         let unread = as_of(Err(&found), all[1..].to_vec(), at(120));
         assert_eq!(unread, all[1..], "what is known is told while the configuration has mistakes");

@@ -21,7 +21,7 @@ use crate::cli::render::{self, Cell, Table, local, relative};
 use crate::cli::service::Service;
 use crate::config::settings::{JobSettings, Settings, Work};
 use crate::daemon::Entry;
-use crate::domain::condition::Known;
+use crate::domain::condition::{IdentityName, Known};
 use crate::domain::gauge::Gauge;
 use crate::domain::run::{JobKind, Mode, PlanId};
 use crate::history::History;
@@ -88,7 +88,7 @@ pub(super) async fn run(global: &Global, now: Timestamp) -> Result<u8, Failure> 
         state.paused = pauses.remove(&job.name);
         state.broken = broken(&channels, &job.name, desk.settings.as_ref().ok());
         job.kind = job.kind.or(state.last.as_ref().map(|run| run.kind));
-        state.identities = identities::of_kind(job.kind, &all);
+        state.identities = identities::named(&job.identities(), &all);
         needed.extend(state.identities.iter().map(|known| known.name));
         table.push(row(&job, &state, &service, desk.zone(), now));
     }
@@ -106,6 +106,8 @@ pub(super) async fn run(global: &Global, now: Timestamp) -> Result<u8, Failure> 
 struct Shown {
     name: String,
     kind: Option<JobKind>,
+    /// The identities that it needs; `None` while the configuration has mistakes.
+    needs: Option<Vec<IdentityName>>,
     mode: Option<Mode>,
     schedule: Option<Schedule>,
     /// By name.
@@ -115,7 +117,14 @@ struct Shown {
 impl Shown {
     fn of(job: &JobSettings) -> Self {
         let (name, zone) = (job.name.clone(), job.zone.name.clone());
-        Self { name, kind: Some(job.kind()), mode: mode(job), schedule: job.schedule.clone(), zone }
+        let needs = Some(job.needs().names());
+        Self { name, kind: Some(job.kind()), needs, mode: mode(job), schedule: job.schedule.clone(), zone }
+    }
+
+    /// The identities that it needs, as far as is known.
+    fn identities(&self) -> Vec<IdentityName> {
+        let by_kind = || self.kind.map_or(&[][..], IdentityName::needed_by).to_vec();
+        self.needs.clone().unwrap_or_else(by_kind)
     }
 }
 
@@ -127,7 +136,14 @@ async fn shown_by_history(
     let (mut jobs, mut nexts) = (Vec::new(), BTreeMap::new());
     for Remembered { job, schedule, zone, past } in remembered(history, now).await? {
         let name = zone.iana_name().unwrap_or("UTC").to_owned();
-        jobs.push(Shown { name: job.clone(), kind: None, mode: None, schedule: Some(schedule.clone()), zone: name });
+        jobs.push(Shown {
+            name: job.clone(),
+            kind: None,
+            needs: None,
+            mode: None,
+            schedule: Some(schedule.clone()),
+            zone: name,
+        });
         let entry = Entry {
             job: job.clone(),
             schedule,
@@ -249,7 +265,7 @@ fn row(job: &Shown, state: &State, service: &Service, zone: &TimeZone, now: Time
 const fn mode(job: &JobSettings) -> Option<Mode> {
     match &job.work {
         Work::Managers(managers) => Some(managers.mode),
-        Work::Licenses(_) | Work::Keepalive(_) => None,
+        Work::Licenses(_) | Work::Keepalive(_) | Work::Directory(_) | Work::Request(_) => None,
     }
 }
 
@@ -324,7 +340,7 @@ mod tests {
     use crate::cli::samples;
     use crate::config;
     use crate::control::wire::{About, Refused};
-    use crate::domain::condition::{Condition, IdentityName, State as Health};
+    use crate::domain::condition::{Condition, State as Health};
     use crate::domain::decision::Reason;
     use crate::domain::moment::{Disposition, Moment};
     use crate::domain::run::Trigger;
@@ -369,7 +385,7 @@ kind = "licenses"
             let mut state = state(history, &job.name, Path::new("/nowhere")).await.unwrap();
             state.next = nexts.remove(&job.name);
             let all = identities::as_of(Ok(&settings), history.identities().await.unwrap(), at(660));
-            state.identities = identities::of_kind(Some(job.kind()), &all);
+            state.identities = identities::named(&Shown::of(job).identities(), &all);
             table.push(row(&Shown::of(job), &state, &Service::None, &settings.zone.tz, at(660)));
         }
         insta::assert_snapshot!(samples::written(&table, OutputFormat::Table), @r"

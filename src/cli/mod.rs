@@ -17,6 +17,7 @@ mod explain;
 mod failure;
 mod history;
 mod identities;
+mod imports;
 mod jobs;
 mod login;
 mod notify;

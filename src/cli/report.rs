@@ -3,17 +3,20 @@
 //! JSON: the run's `run`, `job`, `kind`, `trigger`, `started`, `took` (seconds), `outcome`, `reason`, `message`, `hint`,
 //! `unresolved`, `gauge` (null, or the subscription that a keepalive job watches, as of `jobs`), `events` (a list of `{kind, severity,
 //! key, subject, title, lines}`) and `details` (`managers` with `tally`, `plan`, `changes` (the first 10,000), `more_changes`, `notes`; `licenses` with `products`;
-//! `keepalive`, a list of replies). CSV: a row a change, product or reply.
+//! `keepalive`, a list of replies; `directory` with `tally`, `previous`, `entries` and `changes` (the first 10 of each kind),
+//! `notes`; `request` with `method`, `address`, `identity`, `calls`, `items`, and of a plan `headers` and `body`). CSV: a row a
+//! change, product, reply or entry.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use crate::cli::args::OutputFormat;
 use crate::cli::history::noticed;
+use crate::cli::imports;
 use crate::cli::render::{self, Cell, Table};
-#[cfg(feature = "sandbox")]
 use crate::domain::run::Outcome;
 use crate::jobs::answers::Reply;
+use crate::jobs::report::details::RequestDetails;
 use crate::jobs::report::{ChangeLine, Details, LicensesDetails, ManagersDetails, Report};
 use crate::reconcile::meaning::meaning;
 
@@ -37,6 +40,10 @@ pub(super) fn text(report: &Report) -> String {
     if let Some(hint) = &finish.hint {
         let _ = writeln!(text, "hint: {hint}");
     }
+    if let Details::Directory(directory) = &finish.details {
+        imports::report(&mut text, directory, report.run.as_str(), lines);
+        return text;
+    }
     let table = rows(report, SHOWN);
     if !table.is_empty() {
         text.push('\n');
@@ -44,6 +51,11 @@ pub(super) fn text(report: &Report) -> String {
     }
     if let Details::Managers(managers) = &finish.details {
         more(&mut text, report, managers);
+    }
+    if let Details::Request(request) = &finish.details
+        && finish.outcome == Outcome::Planned
+    {
+        text.push_str(&to_be_sent(request));
     }
     noticed(&mut text, &finish.events);
     if finish.gauge.is_some() {
@@ -83,12 +95,27 @@ fn more(text: &mut String, report: &Report, managers: &ManagersDetails) {
     }
 }
 
+/// A call as it would be sent.
+fn to_be_sent(request: &RequestDetails) -> String {
+    let method = request.method.map_or_else(String::new, |method| method.to_string());
+    let mut text = format!("\n{method} {}\n", request.address);
+    for (name, value) in &request.headers {
+        let _ = writeln!(text, "{name}: {value}");
+    }
+    if let Some(body) = &request.body {
+        let _ = writeln!(text, "\n{body:#}");
+    }
+    text
+}
+
 /// The rows that the kind of job has.
 fn rows(report: &Report, most: usize) -> Table {
     match &report.finish.details {
         Details::Managers(managers) => changes(&managers.changes, most),
         Details::Licenses(licenses) => products(licenses),
         Details::Keepalive(replies) => calls(replies),
+        Details::Directory(directory) => imports::entries(&directory.entries),
+        Details::Request(request) => calls(&request.calls),
         Details::None => Table::new(&[("outcome", "outcome")], ""),
     }
 }

@@ -7,7 +7,7 @@ use crate::config::report::Report;
 use crate::config::strict::{get_mut, remove};
 
 /// Kinds of jobs that wait.
-const KINDS: [&str; 2] = ["directory", "request"];
+const KINDS: [&str; 2] = ["action", "watch"];
 
 /// Reports what waits and takes it out of `tree`, with all that only makes sense beside it.
 pub(super) fn refuse(tree: &mut Value, report: &mut Report) {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde_json::{Map, Value};
 
 /// A list, in which an item that was found wrong leaves a gap instead of taking the others along.
 pub(super) type List<T> = Vec<Option<T>>;
@@ -151,6 +152,18 @@ pub(super) struct RawJob {
     pub(super) few_free_by_product: Option<BTreeMap<String, Option<i64>>>,
     pub(super) notices: Option<BTreeMap<String, Option<String>>>,
     pub(super) unresolved_alert: Option<String>,
+    pub(super) ignore: Option<List<String>>,
+    pub(super) method: Option<String>,
+    pub(super) path: Option<String>,
+    pub(super) version: Option<String>,
+    pub(super) query: Option<Map<String, Value>>,
+    pub(super) headers: Option<Map<String, Value>>,
+    pub(super) body: Option<Value>,
+    pub(super) identity: Option<String>,
+    pub(super) all_pages: Option<bool>,
+    pub(super) max_pages: Option<u32>,
+    pub(super) expected_status: Option<List<u16>>,
+    pub(super) allow_writes: Option<bool>,
 }
 
 impl RawJob {
@@ -177,13 +190,25 @@ impl RawJob {
             "few_free" => self.few_free.is_some(),
             "few_free_by_product" => self.few_free_by_product.is_some(),
             "unresolved_alert" => self.unresolved_alert.is_some(),
+            "ignore" => self.ignore.is_some(),
+            "method" => self.method.is_some(),
+            "path" => self.path.is_some(),
+            "version" => self.version.is_some(),
+            "query" => self.query.is_some(),
+            "headers" => self.headers.is_some(),
+            "body" => self.body.is_some(),
+            "identity" => self.identity.is_some(),
+            "all_pages" => self.all_pages.is_some(),
+            "max_pages" => self.max_pages.is_some(),
+            "expected_status" => self.expected_status.is_some(),
+            "allow_writes" => self.allow_writes.is_some(),
             _ => false,
         }
     }
 }
 
-/// The keys that only one kind of job has.
-pub(super) const KINDS: [(&str, &[&str]); 3] = [
+/// The keys that only some kinds of jobs have.
+pub(super) const KINDS: [(&str, &[&str]); 5] = [
     (
         "managers",
         &[
@@ -205,6 +230,24 @@ pub(super) const KINDS: [(&str, &[&str]); 3] = [
     ),
     ("licenses", &["few_free", "few_free_by_product"]),
     ("keepalive", &["requests", "min_interval", "save_bodies", "subscription"]),
+    ("directory", &["correlate", "source_floor", "canaries", "ignore"]),
+    (
+        "request",
+        &[
+            "method",
+            "path",
+            "version",
+            "query",
+            "headers",
+            "body",
+            "identity",
+            "all_pages",
+            "max_pages",
+            "save_bodies",
+            "expected_status",
+            "allow_writes",
+        ],
+    ),
 ];
 
 /// The keys of every kind of channel; [`CHANNELS`] says which belong where.
@@ -356,7 +399,7 @@ impl<'de> Visitor<'de> for SecretVisitor {
             if !SECRET_KEYS.contains(&key.as_str()) {
                 return Err(de::Error::custom("a secret has one key: `file`, `env` or `credential`"));
             }
-            let serde_json::Value::String(place) = map.next_value()? else {
+            let Value::String(place) = map.next_value()? else {
                 return Err(de::Error::custom(format!("`{key}` must be a text")));
             };
             let place = match key.as_str() {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use serde_json::Value;
 use url::Url;
 
 use crate::auth;
@@ -16,11 +17,13 @@ use crate::config::network::HttpSettings;
 use crate::config::notices::{ChannelSettings, JobNotices};
 use crate::config::problem::{Origin, Problem};
 use crate::config::secrets::{SecretError, SecretRef};
+use crate::domain::condition::IdentityName;
+use crate::domain::request::{Asker, Method, Version};
 use crate::domain::run::{JobKind, Mode};
 use crate::history::retention::Retention;
 use crate::reconcile::brake::Brake;
 use crate::reconcile::percent::Percent;
-use crate::reconcile::policy::Policy;
+use crate::reconcile::policy::{CorrelateRule, Policy};
 use crate::schedule::{CatchUp, Schedule};
 use crate::secret::Secret;
 
@@ -314,7 +317,37 @@ impl JobSettings {
             Work::Managers(_) => JobKind::Managers,
             Work::Licenses(_) => JobKind::Licenses,
             Work::Keepalive(_) => JobKind::Keepalive,
+            Work::Directory(_) => JobKind::Directory,
+            Work::Request(_) => JobKind::Request,
         }
+    }
+
+    /// Whom the job signs in as.
+    pub const fn needs(&self) -> Needs {
+        let (app, user) = match &self.work {
+            Work::Managers(_) | Work::Licenses(_) | Work::Directory(_) => (true, false),
+            Work::Keepalive(_) => (false, true),
+            Work::Request(request) => (matches!(request.identity, Asker::App), matches!(request.identity, Asker::User)),
+        };
+        Needs { okta: matches!(self.work, Work::Managers(_) | Work::Directory(_)), app, user }
+    }
+}
+
+/// The identities that a job cannot do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Needs {
+    pub okta: bool,
+    /// The application that signs in as itself.
+    pub app: bool,
+    /// The person who signed in.
+    pub user: bool,
+}
+
+impl Needs {
+    /// By name.
+    pub fn names(self) -> Vec<IdentityName> {
+        let all = [(IdentityName::Okta, self.okta), (IdentityName::App, self.app), (IdentityName::User, self.user)];
+        all.into_iter().filter_map(|(name, needed)| needed.then_some(name)).collect()
     }
 }
 
@@ -324,6 +357,8 @@ pub enum Work {
     Managers(Box<ManagersSettings>),
     Licenses(LicensesSettings),
     Keepalive(KeepaliveSettings),
+    Directory(DirectorySettings),
+    Request(Box<RequestSettings>),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -372,4 +407,37 @@ pub struct KeepaliveSettings {
     pub save_bodies: bool,
     /// The part number of the product whose subscription is watched.
     pub subscription: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectorySettings {
+    /// Which account is a person's.
+    pub correlate: Vec<CorrelateRule>,
+    /// Logins, addresses, ids of either side that are reported apart.
+    pub ignore: Vec<String>,
+    /// The share of the best recent reading below which a listing is not believed.
+    pub source_floor: Percent,
+    /// People without whom the listing is not believed: Okta logins or ids.
+    pub canaries: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct RequestSettings {
+    /// One that writes only when the operator allowed it.
+    pub method: Method,
+    pub version: Version,
+    /// Below the version.
+    pub path: String,
+    pub query: Vec<(String, String)>,
+    /// From a list of harmless ones; names and values as they travel.
+    pub headers: Vec<(String, String)>,
+    pub body: Option<Value>,
+    pub identity: Asker,
+    /// The most pages that are followed; 1 without `all_pages`.
+    pub max_pages: u32,
+    pub all_pages: bool,
+    /// Whether answers are stored beside the calls.
+    pub save_bodies: bool,
+    /// Statuses that count as success; empty: any 2xx.
+    pub expected_status: Vec<u16>,
 }

@@ -234,16 +234,13 @@ fn each_mistake_is_named_with_its_place_and_the_nearest_word() {
         ),
         (
             "[jobs.k]\nkind = \"keepaliv\"",
-            "gk.toml:13:8: jobs.k.kind: `keepaliv` is not one of managers, licenses, keepalive (did you mean `keepalive`?)",
+            "gk.toml:13:8: jobs.k.kind: `keepaliv` is not one of managers, licenses, keepalive, directory, request (did you mean `keepalive`?)",
         ),
         (
             "[jobs.licences]\nevery = \"1 day\"",
-            "gk.toml:12:7: jobs.licences.kind: is missing: one of managers, licenses, keepalive, such as kind = \"licenses\"",
+            "gk.toml:12:7: jobs.licences.kind: is missing: one of managers, licenses, keepalive, directory, request, such as kind = \"licenses\"",
         ),
-        (
-            "[jobs.k]\nkind = \"directory\"\nignore = []",
-            "gk.toml:13:8: jobs.k.kind: `directory` jobs are not available yet in this version",
-        ),
+        ("[jobs.k]\nkind = \"watch\"", "gk.toml:13:8: jobs.k.kind: `watch` jobs are not available yet in this version"),
         (
             "[jobs.K]\nkind = \"licenses\"",
             "gk.toml:12:7: jobs.K: a job's name is made of lower case letters, digits, `-` and `_`, and does not begin with `-`",
@@ -560,7 +557,7 @@ fn what_is_allowed_and_risky_is_warned_of() {
     let warnings = parse(&text).unwrap().warnings;
     insta::assert_snapshot!(warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"), @r"
     gk.toml:12:14: jobs.managers.when_empty: `clear` without `canaries`: if Okta stops giving managers, only the brake keeps them from being cleared
-    gk.toml:13:16: jobs.managers.source_floor: nothing but an empty listing is disbelieved: a source that shrank is written from
+    gk.toml:13:16: jobs.managers.source_floor: nothing but an empty listing is disbelieved: a source that shrank is believed
     gk.toml:16:12: jobs.keepalive.schedule: comes more often than `min_interval` allows: runs that are too soon are left out
     ");
     assert!(parse(&format!("{text}canaries = []\n")).is_err(), "a key in the wrong job");

@@ -2,6 +2,7 @@
 //! runs. Needs the history, and no secret; runs themselves go through [`crate::app::App::run`].
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::control::refusal::{Refusal, one};
 use crate::control::wire::{
@@ -141,14 +142,14 @@ pub async fn accept_source(
 ) -> Result<Accepted, Refusal> {
     let run = named_run(history, &request.run).await?;
     history.accept_reading(&run.id, by, now).await.map_err(|error| counted_nothing(&run.id, &run.job, error))?;
-    let tally = run.managers_tally().unwrap_or_default();
+    let counted = |what: &str| run.tally.as_ref().and_then(|tally| tally.get(what)).and_then(Value::as_u64);
     Ok(Accepted {
+        people: counted("people").unwrap_or(0),
+        with_reference: counted("with_reference"),
+        in_scope: counted("in_scope"),
+        accounts: counted("accounts").unwrap_or(0),
         run: run.id,
         job: run.job,
-        people: tally.people,
-        with_reference: tally.with_reference,
-        in_scope: tally.in_scope,
-        accounts: tally.accounts,
         accepted_by: by.to_owned(),
         accepted_at: now,
     })

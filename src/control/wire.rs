@@ -171,8 +171,9 @@ pub struct Accepted {
     pub run: RunId,
     pub job: String,
     pub people: u64,
-    pub with_reference: u64,
-    pub in_scope: u64,
+    /// `None` of a job that does not look at managers; so is the next.
+    pub with_reference: Option<u64>,
+    pub in_scope: Option<u64>,
     pub accounts: u64,
     pub accepted_by: String,
     pub accepted_at: Timestamp,

@@ -46,13 +46,14 @@ words! {
 }
 
 impl IdentityName {
-    /// The identities without which a kind of job cannot do its work.
+    /// The identities without which no job of a kind can do its work. Whom a request asks as is its own affair.
     #[must_use]
     pub const fn needed_by(kind: JobKind) -> &'static [Self] {
         match kind {
-            JobKind::Managers => &[Self::Okta, Self::App],
+            JobKind::Managers | JobKind::Directory => &[Self::Okta, Self::App],
             JobKind::Licenses => &[Self::App],
             JobKind::Keepalive => &[Self::User],
+            JobKind::Request => &[],
         }
     }
 }

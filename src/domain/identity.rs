@@ -90,6 +90,22 @@ impl PersonStatus {
         }
     }
 
+    /// Okta's word for it; `UNKNOWN` for one that it does not list.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Staged => "STAGED",
+            Self::Provisioned => "PROVISIONED",
+            Self::Active => "ACTIVE",
+            Self::Recovery => "RECOVERY",
+            Self::PasswordExpired => "PASSWORD_EXPIRED",
+            Self::LockedOut => "LOCKED_OUT",
+            Self::Suspended => "SUSPENDED",
+            Self::Deprovisioned => "DEPROVISIONED",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+
     /// Whether managers are written for a person in this status.
     #[must_use]
     pub const fn is_employed(self) -> bool {

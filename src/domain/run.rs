@@ -124,6 +124,10 @@ words! {
         Managers => "managers",
         Licenses => "licenses",
         Keepalive => "keepalive",
+        /// The seed's scheduled import: both directories compared, nothing written.
+        Directory => "directory",
+        /// Any call to Graph.
+        Request => "request",
     }
 }
 

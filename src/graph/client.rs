@@ -21,7 +21,7 @@ use crate::http::{Answer, Call, Client, Draft, HttpError, Repeat};
 use crate::secret::Secret;
 
 /// Names a call in Microsoft's logs and in our own. Fresh for each attempt.
-const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
+pub(super) const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
 
 /// Asks for the directory's index, which counting needs.
 const CONSISTENCY_LEVEL: HeaderName = HeaderName::from_static("consistencylevel");
@@ -123,7 +123,7 @@ impl GraphClient {
         Call::get(Service::Graph, url, endpoint)
     }
 
-    /// Sends a call; an answer of any status comes back.
+    /// Sends a call, under a fresh id for each attempt unless the draft has one; an answer of any status comes back.
     pub(super) async fn send(
         &self,
         identity: Identity,
@@ -131,7 +131,11 @@ impl GraphClient {
         draft: impl Fn() -> Draft + Send + Sync,
     ) -> Result<Answer, GraphError> {
         let call = call.paced(&self.gate);
-        let draft = |_| draft().header(CLIENT_REQUEST_ID, fresh_id());
+        let draft = |_| {
+            let draft = draft();
+            let named = draft.headers.contains_key(CLIENT_REQUEST_ID);
+            if named { draft } else { draft.header(CLIENT_REQUEST_ID, fresh_id()) }
+        };
         Ok(self.authorizer(identity)?.send(&self.http, &call, draft).await?)
     }
 

@@ -93,16 +93,7 @@ impl From<HttpError> for GraphError {
 impl GraphError {
     /// The refusal that an answer with another status than 2xx is. The body may be anything, even nothing.
     pub(super) fn refused(answer: &Answer) -> Self {
-        let envelope: Envelope = answer.json().unwrap_or_default();
-        let status = answer.status.as_u16();
-        let mut refusal = Refusal::new(answer.method.clone(), answer.path.clone(), status, envelope.error);
-        refusal.request_id = answer.request_id.clone().or(refusal.request_id);
-        refusal.asked_to_wait = answer.asked_to_wait;
-        if refusal.code.is_empty() && refusal.message.is_empty() {
-            let kind = answer.header("content-type");
-            refusal.message = format!("answered with {}", redact::kind_of_body(kind, &answer.body));
-        }
-        Self::Refused(Box::new(refusal))
+        Self::Refused(Box::new(Refusal::of(answer)))
     }
 
     pub(super) fn doubt(chain: &Chain, source: Doubt) -> Self {
@@ -152,6 +143,34 @@ impl GraphError {
 }
 
 impl Refusal {
+    /// What an answer with another status than 2xx says. The body may be anything, even nothing.
+    pub(super) fn of(answer: &Answer) -> Self {
+        let envelope: Envelope = answer.json().unwrap_or_default();
+        let status = answer.status.as_u16();
+        let mut refusal = Self::new(answer.method.clone(), answer.path.clone(), status, envelope.error);
+        refusal.request_id = answer.request_id.clone().or(refusal.request_id);
+        refusal.asked_to_wait = answer.asked_to_wait;
+        if refusal.code.is_empty() && refusal.message.is_empty() {
+            let kind = answer.header("content-type");
+            refusal.message = format!("answered with {}", redact::kind_of_body(kind, &answer.body));
+        }
+        refusal
+    }
+
+    /// The permissions that Graph itself says are missing. The directory's own refusals name none; those of reports, devices
+    /// and audit logs do.
+    #[must_use]
+    pub fn named_permissions(&self) -> Vec<&str> {
+        // What the token does have is listed behind these words.
+        let ends = ["Scopes on the request", "Roles on the request"];
+        let end = ends.iter().filter_map(|end| self.message.find(end)).min().unwrap_or(self.message.len());
+        let words = self.message[..end].split(|letter: char| !letter.is_ascii_alphanumeric() && !"-.".contains(letter));
+        let mut named: Vec<&str> =
+            words.map(|word| word.trim_matches('.')).filter(|word| is_permission(word)).collect();
+        named.dedup();
+        named
+    }
+
     /// A refusal from an error object as it stood in an answer or in an item of a batch.
     pub(super) fn from_json(method: Method, path: String, status: u16, body: Option<Value>) -> Self {
         let envelope: Envelope = body.and_then(|body| serde_json::from_value(body).ok()).unwrap_or_default();
@@ -274,6 +293,14 @@ impl Refusal {
     }
 }
 
+/// Whether a word has the form of a permission, such as `User.Read.All`.
+fn is_permission(word: &str) -> bool {
+    const DOES: [&str; 6] = ["Read", "ReadBasic", "ReadWrite", "Send", "Manage", "Create"];
+    let parts: Vec<&str> = word.split('.').collect();
+    let capital = |part: &&str| part.starts_with(|letter: char| letter.is_ascii_uppercase());
+    parts.len() >= 2 && parts.iter().all(capital) && parts[1..].iter().any(|part| DOES.contains(part))
+}
+
 /// The deepest code and the deepest request id of an inner error, in either spelling. Numbers as codes say nothing.
 fn innermost(inner: &Value) -> (Option<String>, Option<String>) {
     let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -355,6 +382,27 @@ mod tests {
             let refusal = refusal(Method::GET, "/x", status, &json);
             assert_eq!(refusal.class(), class, "{code}");
             assert!(refusal.hint().unwrap().contains(hint), "{code}: {:?}", refusal.hint());
+        }
+    }
+
+    #[test]
+    fn permissions_that_graph_names_are_read_from_its_words() {
+        let cases: [(&str, &[&str]); 4] = [
+            ("Insufficient privileges to complete the operation.", &[]),
+            (
+                "The principal does not have required Microsoft Graph permission(s): AuditLog.Read.All to call this API.",
+                &["AuditLog.Read.All"],
+            ),
+            (
+                "Missing scope permissions on the request. API requires one of 'Calendars.Read, Calendars.ReadWrite'. Scopes on the request 'User.Read'.",
+                &["Calendars.Read", "Calendars.ReadWrite"],
+            ),
+            ("Resource 'ana.read@x' does not exist. See Graph.Explorer.", &[]),
+        ];
+        for (message, named) in cases {
+            let json = serde_json::json!({ "error": { "code": "Forbidden", "message": message } });
+            let refusal = Refusal::from_json(Method::GET, "/x".into(), 403, Some(json));
+            assert_eq!(refusal.named_permissions(), named, "{message}");
         }
     }
 

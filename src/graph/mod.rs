@@ -22,6 +22,6 @@ pub use error::{GraphError, Refusal};
 pub use licenses::{ServicePlan, Sku, Subscription};
 pub use managers::{ManagerState, ManagerTarget, ManagerWrite, WriteAnswer, WriteResult};
 pub use paging::{Page, Pages};
-pub use raw::RawAnswer;
+pub use raw::{RawAnswer, RawCall};
 pub use tenant::{Domain, Organization, Synchronization};
 pub use wire::Account;

@@ -9,11 +9,15 @@ pub(super) fn at(root: &Url, segments: &[&str], query: &[(&str, &str)]) -> Url {
         path.pop_if_empty().push("v1.0").extend(segments);
     }
     if !query.is_empty() {
-        // `query_pairs_mut` would write `+` for a blank and encode `$`, which Graph reads, but nobody who reads a log.
-        let pairs: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
-        url.set_query(Some(&pairs.join("&")));
+        url.set_query(Some(&self::query(query.iter().copied())));
     }
     url
+}
+
+/// A query. `query_pairs_mut` would write `+` for a blank and encode `$`, which Graph reads, but nobody who reads a log.
+pub(super) fn query<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let pairs: Vec<String> = pairs.map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+    pairs.join("&")
 }
 
 /// A value of a query, with everything encoded that could end it.

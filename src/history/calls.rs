@@ -18,8 +18,14 @@ words! {
         /// Answered 2xx, but not with what was asked for.
         WrongShape => "wrong_shape",
         Failed => "failed",
+        /// A write of which nobody knows whether it was carried out: it was not answered, or the answer was not recorded.
+        Unknown => "unknown",
     }
 }
+
+/// The row of a write that is to be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallId(i64);
 
 /// One call, with all its attempts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +118,46 @@ impl History {
         Ok(tx.commit().await?)
     }
 
+    /// Records a write before it is sent: `unknown`, until [`Self::answer_call`] says what became of it.
+    pub async fn intend_call(&self, run: &RunId, call: &CallRow) -> Result<CallId, HistoryError> {
+        let (run, at, verdict) = (run.as_str(), stamp(call.at), Verdict::Unknown.as_str());
+        let done = sqlx::query!(
+            "insert into call (run, at, service, method, path, latency_ms, attempts, client_request_id, verdict, error)
+             values (?, ?, ?, ?, ?, 0, 1, ?, ?, 'sent, and no answer was recorded')",
+            run,
+            at,
+            call.service,
+            call.method,
+            call.path,
+            call.client_request_id,
+            verdict
+        )
+        .execute(self.writer()?)
+        .await?;
+        Ok(CallId(done.last_insert_rowid()))
+    }
+
+    /// Says what became of a write.
+    pub async fn answer_call(&self, id: CallId, call: &CallRow) -> Result<(), HistoryError> {
+        let (status, verdict) = (call.status.map(i64::from), call.verdict.as_str());
+        let (latency_ms, attempts) = (signed(call.latency_ms), i64::from(call.attempts));
+        sqlx::query!(
+            "update call set status = ?, latency_ms = ?, attempts = ?, request_id = ?, verdict = ?, error = ?, body = ?
+              where id = ?",
+            status,
+            latency_ms,
+            attempts,
+            call.request_id,
+            verdict,
+            call.error,
+            call.body,
+            id.0
+        )
+        .execute(self.writer()?)
+        .await?;
+        Ok(())
+    }
+
     /// When a job last called Graph; `None` when it never did. Signing in is no such call.
     pub async fn last_call(&self, job: &str) -> Result<Option<Timestamp>, HistoryError> {
         let at = sqlx::query_scalar!(
@@ -179,5 +225,35 @@ mod tests {
         place.history.record_calls(&run, &calls).await.unwrap();
         assert_eq!(place.history.calls_of_run(&run).await.unwrap(), calls);
         assert!(place.history.record_calls(&RunId::stored("none"), &calls).await.is_err(), "a call has a run");
+    }
+
+    #[tokio::test]
+    async fn a_write_is_in_doubt_from_before_it_is_sent_until_it_is_answered() {
+        let place = Place::new().await;
+        let run = past_run(&place.history, "aaaa0001", Trigger::Schedule, 0).await;
+        let answered = CallRow {
+            at: at(0),
+            service: "graph".to_owned(),
+            method: "PATCH".to_owned(),
+            path: "/v1.0/organization/1".to_owned(),
+            status: Some(204),
+            latency_ms: 12,
+            attempts: 2,
+            request_id: Some("r-1".to_owned()),
+            client_request_id: Some("c-1".to_owned()),
+            verdict: Verdict::Ok,
+            error: None,
+            body: None,
+        };
+        let id = place.history.intend_call(&run, &answered).await.unwrap();
+        let place = place.killed().await;
+        let open = place.history.calls_of_run(&run).await.unwrap().remove(0);
+        assert_eq!(
+            (open.verdict, open.status, open.client_request_id.as_deref()),
+            (Verdict::Unknown, None, Some("c-1"))
+        );
+        assert!(open.error.unwrap().contains("no answer"));
+        place.history.answer_call(id, &answered).await.unwrap();
+        assert_eq!(place.history.calls_of_run(&run).await.unwrap(), [answered]);
     }
 }

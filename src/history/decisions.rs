@@ -1,17 +1,17 @@
 //! What was decided about each person, a row only when it changes.
-//!
-//! A pass over a million people compares digests, 25 bytes a person, and writes the few that differ.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hasher as _};
 
 use jiff::Timestamp;
+use serde_json::json;
 
 use crate::domain::decision::Reason;
 use crate::domain::identity::{AccountId, PersonId};
 use crate::domain::run::RunId;
 use crate::history::error::HistoryError;
 use crate::history::rows::{Row, account_text, stamp};
+pub use crate::history::standing::Recorded;
+use crate::history::standing::{self, Seen, Standing, Table, key};
 use crate::history::{Found, History, Write, after_prefix};
 
 /// A run's look at people.
@@ -38,15 +38,6 @@ pub struct Decision<'a, E> {
     pub digest: u64,
     /// Makes the evidence, JSON text. Called only when the decision is written.
     pub evidence: E,
-}
-
-/// How much a pass wrote.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Recorded {
-    /// New rows.
-    pub written: u64,
-    /// Rows of people who are no longer listed, closed.
-    pub gone: u64,
 }
 
 /// A decision as it is remembered.
@@ -78,45 +69,8 @@ pub struct ReasonTally {
     pub oldest: Timestamp,
 }
 
-/// The standing decisions of a job, compact: a hash of the person, the digest, the row.
-#[derive(Debug, Default)]
-struct Digests {
-    people: Vec<(u64, u64, i64)>,
-    seen: Vec<bool>,
-}
-
-/// A person's place in [`Digests`]. 64 bits: among a million people two share one once in 30 million passes.
-fn hash(person: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(person.as_bytes());
-    hasher.finish()
-}
-
-impl Digests {
-    fn seal(&mut self) {
-        self.people.sort_unstable_by_key(|(person, _, _)| *person);
-        self.seen = vec![false; self.people.len()];
-    }
-
-    /// Marks a person as looked at: the digest that stands, and its row.
-    fn look_up(&mut self, person: &str) -> Option<(u64, i64)> {
-        let found = self.people.binary_search_by_key(&hash(person), |(person, _, _)| *person).ok()?;
-        self.seen[found] = true;
-        Some((self.people[found].1, self.people[found].2))
-    }
-
-    /// The rows of people who were not looked at.
-    fn unseen(&self) -> impl Iterator<Item = i64> {
-        self.people.iter().zip(&self.seen).filter(|(_, seen)| !**seen).map(|((_, _, row), _)| *row)
-    }
-}
-
 /// How many standing decisions are read at a time.
 const PAGE: i64 = 5_000;
-
-/// How many new rows one statement adds. Evidence makes a row about 2 KB, and a statement's rows stand in memory several
-/// times over: as values, as text, and in SQLite's own form of JSON.
-const ROWS: usize = 200;
 
 /// The last full pass before this one: until then decisions that change now are known to have held.
 struct Before {
@@ -124,45 +78,41 @@ struct Before {
     at: i64,
 }
 
-/// Rows gathered for one statement each.
-#[derive(Default)]
-struct Batch {
-    closed: Vec<i64>,
-    rows: Vec<serde_json::Value>,
+/// The decisions of one pass.
+struct Decisions<'a> {
+    pass: &'a Pass<'a>,
+    before: Before,
 }
 
-impl Batch {
-    /// Closes old rows first, since a person has one standing row at most; then adds the new ones.
-    async fn write(&mut self, tx: &mut Write<'_>, pass: &Pass<'_>, before: &Before) -> Result<(), HistoryError> {
-        if !self.closed.is_empty() {
-            let closed = serde_json::Value::from(std::mem::take(&mut self.closed)).to_string();
-            sqlx::query!(
-                "update decision
-                    set last_run = case when ?1 is not null and ?2 >= first_at then ?1 else first_run end,
-                        last_at = max(?2, first_at)
-                  where id in (select value from json_each(?3))",
-                before.run,
-                before.at,
-                closed
-            )
-            .execute(&mut **tx)
-            .await?;
-        }
-        if !self.rows.is_empty() {
-            let rows = serde_json::Value::from(std::mem::take(&mut self.rows)).to_string();
-            let (run, at) = (pass.run.as_str(), stamp(pass.at));
-            sqlx::query!(
-                "insert into decision (job, person, login, upn, account, reason, digest, evidence, first_run, first_at)
-                 select ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, ?2, ?3
-                   from json_each(?4)",
-                pass.job,
-                run,
-                at,
-                rows
-            )
-            .execute(&mut **tx)
-            .await?;
-        }
+impl Table for Decisions<'_> {
+    async fn close(&self, tx: &mut Write<'_>, ids: String) -> Result<(), HistoryError> {
+        sqlx::query!(
+            "update decision
+                set last_run = case when ?1 is not null and ?2 >= first_at then ?1 else first_run end,
+                    last_at = max(?2, first_at)
+              where id in (select value from json_each(?3))",
+            self.before.run,
+            self.before.at,
+            ids
+        )
+        .execute(&mut **tx)
+        .await?;
+        Ok(())
+    }
+
+    async fn add(&self, tx: &mut Write<'_>, rows: String) -> Result<(), HistoryError> {
+        let (run, at) = (self.pass.run.as_str(), stamp(self.pass.at));
+        sqlx::query!(
+            "insert into decision (job, person, login, upn, account, reason, digest, evidence, first_run, first_at)
+             select ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, ?2, ?3
+               from json_each(?4)",
+            self.pass.job,
+            run,
+            at,
+            rows
+        )
+        .execute(&mut **tx)
+        .await?;
         Ok(())
     }
 }
@@ -178,41 +128,18 @@ impl History {
     where
         E: FnOnce() -> String + Send,
     {
-        let mut digests = self.digests(pass.job).await?;
+        let standing = self.standing_decisions(pass.job).await?;
         let mut tx = self.begin().await?;
-        let before = last_pass(&mut tx, pass.job).await?;
-        let mut recorded = Recorded::default();
-        let mut batch = Batch::default();
-        for decision in decisions {
-            #[expect(clippy::cast_possible_wrap, reason = "a digest is 64 bits, however they are read")]
-            let digest = decision.digest as i64;
-            match digests.look_up(decision.person) {
-                Some((standing, _)) if standing == decision.digest => continue,
-                Some((_, row)) => batch.closed.push(row),
-                None => {}
-            }
-            let account = account_text(decision.account);
-            let (reason, evidence) = (decision.reason.as_str(), (decision.evidence)());
-            batch.rows.push(serde_json::json!([
-                decision.person,
-                decision.login,
-                decision.upn,
-                account,
-                reason,
-                digest,
-                evidence
-            ]));
-            recorded.written += 1;
-            if batch.rows.len() >= ROWS {
-                batch.write(&mut tx, pass, &before).await?;
-            }
-        }
-        if pass.full {
-            batch.write(&mut tx, pass, &before).await?;
-            batch.closed = digests.unseen().collect();
-            recorded.gone = batch.closed.len() as u64;
-        }
-        batch.write(&mut tx, pass, &before).await?;
+        let table = Decisions { pass, before: last_pass(&mut tx, pass.job).await? };
+        let seen = decisions.map(|decision| Seen {
+            key: key(&[decision.person]),
+            digest: decision.digest,
+            row: move |digest: i64| {
+                let Decision { person, login, upn, account, reason, digest: _, evidence } = decision;
+                json!([person, login, upn, account_text(account), reason.as_str(), digest, evidence()])
+            },
+        });
+        let recorded = standing::replace(&table, &mut tx, standing, pass.full, seen).await?;
         if pass.full {
             note_pass(&mut tx, pass).await?;
         }
@@ -221,15 +148,14 @@ impl History {
     }
 
     /// The standing decisions of a job in 25 bytes each.
-    async fn digests(&self, job: &str) -> Result<Digests, HistoryError> {
+    async fn standing_decisions(&self, job: &str) -> Result<Standing, HistoryError> {
         let count = sqlx::query_scalar!(
             r#"select count(*) as "count!: i64" from decision where job = ? and last_run is null"#,
             job
         )
         .fetch_one(&self.reader)
         .await?;
-        let people = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
-        let mut digests = Digests { people, seen: Vec::new() };
+        let mut standing = Standing::with_room(count);
         // Thousands of people a row: the cost is in handing rows over, not in finding them.
         let mut after = String::new();
         loop {
@@ -246,14 +172,13 @@ impl History {
             let page: Vec<(i64, String, i64)> =
                 serde_json::from_str(&page).map_err(|error| Row { table: "decision", id: job }.bad("digest", error))?;
             for (row, person, digest) in &page {
-                #[expect(clippy::cast_sign_loss, reason = "a digest is 64 bits, however they are read")]
-                digests.people.push((hash(person), *digest as u64, *row));
+                standing.push(key(&[person]), *digest, *row);
             }
             let Some((_, last, _)) = page.into_iter().next_back() else { break };
             after = last;
         }
-        digests.seal();
-        Ok(digests)
+        standing.seal();
+        Ok(standing)
     }
 
     /// Every decision about a user, newest first: by Okta id, login or user principal name, without regard to case, or by

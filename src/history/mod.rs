@@ -15,6 +15,7 @@
 pub mod calls;
 pub mod changes;
 pub mod decisions;
+pub mod directory;
 pub mod ends;
 pub mod error;
 pub mod events;
@@ -35,6 +36,7 @@ pub mod retention;
 mod rows;
 pub mod runs;
 pub mod source;
+mod standing;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

@@ -90,7 +90,7 @@ impl PartialEq for Age {
 /// How long the history is kept.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Retention {
-    /// Single calls and their bodies, plans, decisions that hold no more, moments that ran.
+    /// Single calls and their bodies, plans, decisions and entries of imports that hold no more, moments that ran.
     pub details: Age,
     /// Runs, writes, counted licenses, missed moments.
     pub summaries: Age,
@@ -165,7 +165,7 @@ struct Rule {
 }
 
 /// In the order in which they are carried out: rows that point to others go first.
-const RULES: [Rule; 17] = [
+const RULES: [Rule; 19] = [
     Rule {
         what: "calls",
         class: Class::Details,
@@ -197,6 +197,15 @@ const RULES: [Rule; 17] = [
         table: "decision",
         key: "id",
         doomed: "select id from decision where last_run is not null and last_at < ?1",
+        step: 500,
+    },
+    Rule {
+        what: "entries of imports that hold no more",
+        class: Class::Details,
+        table: "directory_entry",
+        key: "id",
+        doomed: "select entry.id from directory_import as import
+                   join directory_entry as entry on entry.last_import = import.id where import.at < ?1",
         step: 500,
     },
     Rule {
@@ -317,6 +326,19 @@ const RULES: [Rule; 17] = [
                   where at < ?1 and exists (select 1 from identity_change as later where later.id > identity_change.id)",
         step: 500,
     },
+    // An import stays as long as anything that it found.
+    Rule {
+        what: "imports",
+        class: Class::Summaries,
+        table: "directory_import",
+        key: "id",
+        doomed: "select id from directory_import as import
+                  where at < ?1 and exists (select 1 from directory_import as later
+                                             where later.job = import.job and later.id > import.id)
+                    and not exists (select 1 from directory_entry where first_import = import.id)
+                    and not exists (select 1 from directory_entry where last_import = import.id)",
+        step: 50,
+    },
     // A job's newest run says how it is, and a run that something still points to is needed.
     Rule {
         what: "runs",
@@ -333,7 +355,8 @@ const RULES: [Rule; 17] = [
                     and not exists (select 1 from plan where plan.run = run.id)
                     and not exists (select 1 from source_reading where source_reading.run = run.id)
                     and not exists (select 1 from event where event.run = run.id)
-                    and not exists (select 1 from gauge where gauge.run = run.id)",
+                    and not exists (select 1 from gauge where gauge.run = run.id)
+                    and not exists (select 1 from directory_import where directory_import.run = run.id)",
         step: 500,
     },
 ];

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{QueryBuilder, Sqlite};
 
 use crate::domain::decision::Tally;
+use crate::domain::import::ImportTally;
 use crate::domain::moment::Disposition;
 use crate::domain::run::{JobKind, Outcome, RunId, Trigger};
 use crate::history::error::{HistoryError, OpenRun};
@@ -70,6 +71,13 @@ pub struct Run {
 }
 
 impl Run {
+    /// What a directory run counted.
+    #[must_use]
+    pub fn import_tally(&self) -> Option<ImportTally> {
+        let tally = self.tally.as_ref().filter(|_| self.kind == JobKind::Directory)?;
+        serde_json::from_value(tally.clone()).ok()
+    }
+
     /// What a managers run counted. Other jobs count other things.
     #[must_use]
     pub fn managers_tally(&self) -> Option<Tally> {

@@ -6,15 +6,17 @@ use crate::domain::condition::{Condition, Credential, Ending, IdentityName, Know
 use crate::domain::decision::{Kinds, Reason, Tally};
 use crate::domain::event::{Event, EventKind, News, Severity};
 use crate::domain::gauge::{Gauge, GaugeState, Moved, ReadAs};
+use crate::domain::import::{Entry, Kind};
 use crate::domain::moment::{Disposition, Moment};
 use crate::domain::run::{Outcome, RunId, Trigger};
 use crate::history::History;
 use crate::history::changes::Confirmation;
 use crate::history::decisions::{Decision, Pass};
+use crate::history::directory::NewImport;
 use crate::history::gauge::Watched;
 use crate::history::licenses::{LicenseSnapshot, SkuRow};
 use crate::history::runs::Closing;
-use crate::history::testing::{Place, a_run, at, closing, intent, past_run, sku, write};
+use crate::history::testing::{Place, a_run, account, at, closing, intent, past_run, sku, write};
 
 /// The columns of a view.
 async fn columns(history: &History, view: &str) -> String {
@@ -207,4 +209,35 @@ async fn an_identity_tells_how_it_is_and_what_ends_when() {
     assert_eq!(row, [format!("app|contoso.example a|expiring|{times}")]);
     let columns = columns(history, "identity_state").await;
     assert_eq!(columns, "name who state since reason detail hint signed_in ends_first ends");
+}
+
+#[tokio::test]
+async fn the_latest_import_tells_who_is_whose() {
+    let place = Place::new().await;
+    let history = &place.history;
+    let entry = |number: u128, matched: bool| Entry {
+        kind: if matched { Kind::Matched } else { Kind::UnmatchedInEntra },
+        person: matched.then(|| format!("00u{number}")),
+        login: if matched { format!("person{number}@example.com") } else { String::new() },
+        status: if matched { "ACTIVE".to_owned() } else { String::new() },
+        account: Some(account(number).to_string()),
+        upn: format!("p{number}@contoso.example"),
+        guest: !matched,
+        disabled: false,
+    };
+    for (id, when, matched) in [("aaaa0001", 0, false), ("aaaa0002", 10, true)] {
+        let run = past_run(history, id, Trigger::Schedule, when).await;
+        let new = NewImport { run: &run, job: "import", at: at(when), kept: &[] };
+        history.record_import(&new, [entry(1, matched), entry(2, false)].into_iter()).await.unwrap();
+    }
+    let sql = "select kind, login, upn, person, guest, first_run, first_time from directory_latest order by upn";
+    let expected = [
+        "matched|person1@example.com|p1@contoso.example|00u1|0|aaaa0002|2026-09-21T14:13:30Z",
+        "unmatched_in_entra||p2@contoso.example|-|1|aaaa0001|2026-09-21T14:13:20Z",
+    ];
+    assert_eq!(told(history, sql).await, expected);
+    assert_eq!(
+        columns(history, "directory_latest").await,
+        "job kind person login status account upn guest disabled first_run first_time"
+    );
 }

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
-use crate::graph::{GraphError, RawAnswer};
+use crate::graph::{GraphClient, GraphError, Identity, RawAnswer};
 use crate::history::calls::Verdict as CallVerdict;
 use crate::jobs::error::chain;
 
@@ -44,6 +46,11 @@ impl Reply {
 
     /// No usable answer came.
     pub(super) fn unanswered(path: &str, error: &GraphError) -> Self {
+        Self { problem: Some(chain(error)), ..Self::nothing(path) }
+    }
+
+    /// Nothing came.
+    pub(super) fn nothing(path: &str) -> Self {
         Self {
             path: path.to_owned(),
             status: None,
@@ -51,7 +58,7 @@ impl Reply {
             request_id: None,
             client_request_id: None,
             verdict: CallVerdict::Failed,
-            problem: Some(chain(error)),
+            problem: None,
             body: None,
         }
     }
@@ -68,6 +75,24 @@ const KEPT_BODY: usize = 16 * 1024;
 /// How long a run that is stopped waits for a sign-in that is under way.
 pub(super) const CALL_IN_HAND: Duration = Duration::from_secs(5);
 
+/// Waits for an answer, or for the stop; `None` then, once what a sign-in under way gave is stored.
+pub(super) async fn unless_stopped<T>(
+    stop: &CancellationToken,
+    graph: &GraphClient,
+    identity: Identity,
+    asked: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => {
+            // What Entra gave for the old refresh token is stored before the process may end.
+            let _ = timeout(CALL_IN_HAND, graph.signed_in(identity)).await;
+            None
+        }
+        asked = asked => Some(asked),
+    }
+}
+
 /// Answered 2xx, and not with what was asked for.
 pub(super) fn wrong(what: &str) -> (CallVerdict, Option<String>) {
     (CallVerdict::WrongShape, Some(format!("answered with {what}")))
@@ -77,7 +102,7 @@ pub(super) fn wrong(what: &str) -> (CallVerdict, Option<String>) {
 /// its beginning as there is room for.
 pub(super) fn kept(body: &[u8]) -> Option<String> {
     let mut value: Value = serde_json::from_slice(body).ok()?;
-    redact(&mut value);
+    redact(&mut value, &is_private, &is_address);
     let mut left_out = 0;
     loop {
         let text = value.to_string();
@@ -95,40 +120,43 @@ pub(super) fn kept(body: &[u8]) -> Option<String> {
     }
 }
 
-/// Words in a key whose value is about a person, and keys that are about none although they look so.
-const PERSONAL: [&str; 14] = [
-    "name",
-    "mail",
-    "phone",
-    "address",
-    "location",
-    "token",
-    "secret",
-    "password",
-    "employee",
-    "title",
-    "birth",
-    "about",
-    "immutableid",
-    "url",
-];
+/// What is to be sent as it may be shown: without what a secret's name stands before.
+pub(super) fn without_secrets(mut body: Value) -> Value {
+    redact(&mut body, &|key| SECRET.iter().any(|word| key.contains(word)), &|_| false);
+    body
+}
+
+/// Words in a key whose value is a secret; those whose value is about a person; and keys that are about none although they
+/// look so.
+const SECRET: [&str; 3] = ["token", "secret", "password"];
+const PERSONAL: [&str; 11] =
+    ["name", "mail", "phone", "address", "location", "employee", "title", "birth", "about", "immutableid", "url"];
 const HARMLESS: [&str; 2] = ["serviceplanname", "accountname"];
 
-fn redact(value: &mut Value) {
+/// Whether the value of a key, in lower case, is kept.
+fn is_private(key: &str) -> bool {
+    PERSONAL.iter().chain(&SECRET).any(|word| key.contains(word)) && !HARMLESS.contains(&key)
+}
+
+fn is_address(text: &str) -> bool {
+    text.contains('@') && !text.starts_with("http")
+}
+
+/// Takes out the values of keys, in lower case, and the texts that are told to be private.
+fn redact(value: &mut Value, is_private: &dyn Fn(&str) -> bool, is_address: &dyn Fn(&str) -> bool) {
     match value {
         Value::Object(fields) => {
             for (key, value) in fields {
-                let key = key.to_lowercase();
-                let personal = PERSONAL.iter().any(|word| key.contains(word)) && !HARMLESS.contains(&key.as_str());
+                let personal = is_private(&key.to_lowercase());
                 match value {
-                    Value::Null | Value::Object(_) => redact(value),
+                    Value::Null | Value::Object(_) => redact(value, is_private, is_address),
                     _ if personal => *value = Value::from("(redacted)"),
-                    _ => redact(value),
+                    _ => redact(value, is_private, is_address),
                 }
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(redact),
-        Value::String(text) if text.contains('@') && !text.starts_with("http") => "(redacted)".clone_into(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| redact(item, is_private, is_address)),
+        Value::String(text) if is_address(text) => "(redacted)".clone_into(text),
         _ => {}
     }
 }

@@ -1,9 +1,10 @@
-//! What the program does: managers, licenses, keepalive; and the one way to run any of them.
+//! What the program does: managers, licenses, keepalive, imports, requests; and the one way to run any of them.
 //!
 //! Brings Okta, Graph and the history together around the pure thinking of `reconcile`. Knows nothing of files, flags and
 //! schedules.
 
 pub mod answers;
+pub mod directory;
 pub mod error;
 pub mod keepalive;
 pub mod licenses;
@@ -12,6 +13,7 @@ pub mod lock;
 pub mod managers;
 pub mod progress;
 pub mod reading;
+pub mod request;
 pub mod report;
 pub mod runner;
 pub mod told;
@@ -37,6 +39,8 @@ pub enum Work {
     Managers(Box<managers::Managers>),
     Licenses(licenses::Licenses),
     Keepalive(keepalive::Keepalive),
+    Directory(directory::Directory),
+    Request(Box<request::Request>),
 }
 
 /// What a run is to do with its job.
@@ -61,13 +65,15 @@ impl Job {
             Work::Managers(_) => JobKind::Managers,
             Work::Licenses(_) => JobKind::Licenses,
             Work::Keepalive(_) => JobKind::Keepalive,
+            Work::Directory(_) => JobKind::Directory,
+            Work::Request(_) => JobKind::Request,
         }
     }
 
-    /// Whether each call is kept as a row. A managers run makes hundreds and keeps their counts instead.
+    /// Whether each call is kept as a row. A run over both directories makes hundreds and keeps their counts instead.
     #[must_use]
     pub const fn keeps_calls(&self) -> bool {
-        !matches!(self.work, Work::Managers(_))
+        !matches!(self.work, Work::Managers(_) | Work::Directory(_))
     }
 
     /// Does the work. Every error becomes the end of a run.
@@ -78,13 +84,17 @@ impl Job {
                 unless_stopped(&context.stop, Box::pin(licenses::run(job, &context))).await
             }
             (Work::Keepalive(job), Task::Run) => keepalive::run(job, &context).await,
-            (_, task) => Err(unfit(&self.name, &task)),
+            (Work::Directory(job), Task::Run) => directory::run(job, &context).await,
+            (Work::Request(job), Task::Run) => request::run(job, &context).await,
+            (Work::Request(job), Task::Plan) => request::plan(job),
+            (_, task) => Err(unfit(self, &task)),
         };
         done.unwrap_or_else(|error| Finish::from_error(&error, Details::None))
     }
 }
 
-fn unfit(job: &str, task: &Task) -> JobError {
+fn unfit(job: &Job, task: &Task) -> JobError {
+    let (job, kind) = (&job.name, job.kind());
     let what = match task {
         Task::Run => "run",
         Task::Plan => "plan",
@@ -93,8 +103,8 @@ fn unfit(job: &str, task: &Task) -> JobError {
         Task::One(_) => "run --user",
     };
     JobError::Refused {
-        reason: "not_a_managers_job",
-        message: format!("`{what}` is for managers jobs, and `{job}` is none"),
+        reason: "unfit",
+        message: format!("`{what}` is nothing that the job `{job}` of the kind {kind} can do"),
         hint: Some("`graphkeeper jobs` lists the jobs and their kinds".to_owned()),
     }
 }

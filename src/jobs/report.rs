@@ -1,5 +1,7 @@
 //! How a run ended, for history, for the log and for whoever waits at a terminal.
 
+pub mod details;
+
 use std::borrow::Cow;
 use std::error::Error;
 use std::time::Duration;
@@ -18,6 +20,7 @@ use crate::history::gauge::Watched;
 use crate::http::calls::Call;
 use crate::jobs::answers::Reply;
 use crate::jobs::error::{JobError, chain};
+use crate::jobs::report::details::{DirectoryDetails, RequestDetails};
 
 /// The reason of a run that was not begun, as its scheduled moment has had one.
 pub const ALREADY_RUN: &str = "already_run";
@@ -95,6 +98,8 @@ pub enum Details {
     Managers(Box<ManagersDetails>),
     Licenses(LicensesDetails),
     Keepalive(Vec<Reply>),
+    Directory(Box<DirectoryDetails>),
+    Request(Box<RequestDetails>),
 }
 
 /// What a managers run saw and did.
@@ -261,6 +266,12 @@ impl Finish {
                 json!({ "products": licenses.products.len(), "events": self.events.len() })
             }
             Details::Keepalive(replies) => json!({ "requests": replies.len(), "events": self.events.len() }),
+            Details::Directory(directory) => {
+                let mut tally = serde_json::to_value(&directory.tally).unwrap_or_default();
+                tally["notes"] = json!(directory.notes);
+                tally
+            }
+            Details::Request(request) => json!({ "pages": request.calls.len(), "items": request.items }),
             Details::None => json!({}),
         };
         if let Some(counts) = tally.as_object_mut() {
@@ -280,16 +291,23 @@ impl Finish {
     /// The run's calls as rows: what failed, what answered in another shape than promised.
     #[must_use]
     pub fn call_rows(&self, calls: &[Call]) -> Vec<CallRow> {
-        calls.iter().map(|call| self.call_row(call)).collect()
+        let recorded = match &self.details {
+            Details::Request(request) => request.recorded.as_ref(),
+            _ => None,
+        };
+        let is_new = |call: &&Call| recorded.is_none() || call.client_request_id.as_ref() != recorded;
+        calls.iter().filter(is_new).map(|call| self.call_row(call)).collect()
     }
 
     fn call_row(&self, call: &Call) -> CallRow {
-        let reply = match &self.details {
-            Details::Keepalive(replies) => replies
-                .iter()
-                .find(|reply| reply.client_request_id.is_some() && reply.client_request_id == call.client_request_id),
-            _ => None,
+        let replies = match &self.details {
+            Details::Keepalive(replies) => replies.as_slice(),
+            Details::Request(request) => request.calls.as_slice(),
+            _ => &[],
         };
+        let is_this =
+            |reply: &&Reply| reply.client_request_id.is_some() && reply.client_request_id == call.client_request_id;
+        let reply = replies.iter().find(is_this);
         let good = call.error.is_none() && call.status.is_some_and(|status| (200..300).contains(&status));
         CallRow {
             at: call.at,
@@ -326,6 +344,8 @@ fn by_service(calls: &[Call]) -> Map<String, Value> {
 mod tests {
     use super::*;
     use crate::domain::decision::Reason;
+    use crate::domain::import::{Changed, Count, Difference, Entry, Kind};
+    use crate::domain::request::Method;
 
     fn report(took: Duration, details: Details) -> Report {
         Report {
@@ -380,8 +400,31 @@ mod tests {
             problem: None,
             body: Some("never printed".to_owned()),
         };
+        let entry = Entry {
+            kind: Kind::UnmatchedInOkta,
+            person: Some("00u1".to_owned()),
+            login: "ana".to_owned(),
+            status: "ACTIVE".to_owned(),
+            account: None,
+            upn: String::new(),
+            guest: false,
+            disabled: false,
+        };
+        let changed = Changed { difference: Difference::Renamed, entry: entry.clone(), before: Some(entry.clone()) };
+        let mut directory = DirectoryDetails { entries: vec![entry], changes: vec![changed], ..Default::default() };
+        directory.tally.kinds.insert(Kind::Matched, Count { entries: 3, guests: 1, disabled: 1 });
+        directory.tally.differences.insert(Difference::Gone, 1);
+        let request = RequestDetails {
+            method: Some(Method::Patch),
+            address: "/v1.0/users/1".to_owned(),
+            body: Some(json!({ "a": 1 })),
+            recorded: Some("never printed".to_owned()),
+            ..Default::default()
+        };
         for details in [
             Details::None,
+            Details::Directory(Box::new(directory)),
+            Details::Request(Box::new(request)),
             Details::Managers(Box::new(managers)),
             Details::Licenses(LicensesDetails { products: vec![product] }),
             Details::Keepalive(vec![reply]),

@@ -57,6 +57,15 @@ impl<'a> AccountKeys<'a> {
         }
     }
 
+    /// The accounts that the first rule to find any finds for a person.
+    pub(crate) fn candidates(&self, rules: &[CorrelateRule], people: &People, person: PersonRef<'_>) -> Vec<AccountIx> {
+        let by_rule = |rule: &CorrelateRule| -> Vec<AccountIx> {
+            let value = evaluate(rule, people, person);
+            if value.is_empty() { Vec::new() } else { self.hits(rule.entra, &value).collect() }
+        };
+        rules.iter().map(by_rule).find(|found| !found.is_empty()).unwrap_or_default()
+    }
+
     /// The account that the rules find for a person.
     pub(crate) fn by_rules(&self, rules: &[CorrelateRule], people: &People, person: PersonRef<'_>) -> Found<AccountIx> {
         let found = rules.iter().map(|rule| self.find(rule.entra, &evaluate(rule, people, person)));

@@ -14,6 +14,8 @@ pub mod evidence;
 pub mod expression;
 mod fold;
 pub mod graph;
+pub mod import;
+pub mod import_diff;
 pub mod known;
 pub mod meaning;
 mod names;

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use crate::sandbox::Credentials;
-use crate::sandbox::people::DOMAIN;
+use crate::sandbox::people::{ADMINISTRATOR, DOMAIN};
 
 /// What the file has to say about the world.
 #[derive(Clone, Debug, Default)]
@@ -77,7 +77,7 @@ refresh_token = {{ file = {refresh} }}
     Ok(connection + &jobs(facts))
 }
 
-/// The three jobs. Brakes are lifted: the first adoption of an organization is one large change.
+/// A job of most kinds. Brakes are lifted: the first adoption of an organization is one large change.
 fn jobs(facts: &Facts) -> String {
     let managers = managers(facts).join("\n");
     format!(
@@ -101,7 +101,13 @@ schedule = "10 * * * * *"
 kind = "keepalive"
 schedule = "20 * * * * *"
 requests = ["/me", "/subscribedSkus"]
-"#
+
+[jobs.import]
+kind = "directory"
+# By hand: graphkeeper run import
+ignore = [{ignored}]
+"#,
+        ignored = quote(ADMINISTRATOR)
     )
 }
 

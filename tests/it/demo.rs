@@ -34,7 +34,11 @@ async fn the_demo_writes_every_kind_reports_what_the_tenants_saw_and_finds_nothi
     assert_eq!(first.json()["journal"]["equals_report"], true);
     assert_eq!(first.json()["journal"]["writes"], tally(&first)["accepted"]);
     let kinds: Vec<_> = first.json()["runs"].as_array().unwrap().iter().map(|run| run["kind"].clone()).collect();
-    assert_eq!(kinds, ["managers", "licenses", "keepalive"]);
+    assert_eq!(kinds, ["managers", "licenses", "keepalive", "directory"]);
+    let found = first.json()["runs"][3]["details"]["directory"]["tally"]["kinds"].clone();
+    for kind in ["ambiguous", "shared", "unmatched_in_okta", "unmatched_in_entra", "ignored", "matched"] {
+        assert!(found[kind]["entries"].as_u64() > Some(0), "no {kind}: {found}");
+    }
     let second = demo(&org, &[]).await.exits(0);
     assert_eq!(second.json()["journal"]["writes"], serde_json::json!({"set": 0, "change": 0, "clear": 0}));
 }

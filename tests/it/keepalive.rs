@@ -102,9 +102,12 @@ async fn without_an_application_the_person_reads_the_gauge() {
         let start = text.find(from).unwrap();
         text[start..start + text[start..].find(to).unwrap()].to_owned()
     };
-    let keepalive = &text[text.find("[jobs.keepalive]").unwrap()..];
-    let alone =
-        [&part("timezone", "[okta]"), &part("[entra]\n", "[entra.app]"), &part("[entra.user]", "[jobs."), keepalive];
+    let alone = [
+        part("timezone", "[okta]"),
+        part("[entra]\n", "[entra.app]"),
+        part("[entra.user]", "[jobs."),
+        part("[jobs.keepalive]", "[jobs.import]"),
+    ];
     fs::write(org.config(), alone.concat()).unwrap();
     let gauge = org.run(&["run", "keepalive"]).await.exits(0).json()["gauge"].clone();
     assert_eq!((&gauge["read_as"], &gauge["state"]), (&"user".into(), &"active".into()), "{gauge}");

@@ -86,7 +86,8 @@ async fn an_app_as_the_scope_says_who_is_written_and_under_which_name() {
         state.okta.apps.push(App { users, ..App::office365(&id, "corp.example") });
     }
     let rule = "correlate = [ { okta = \"app_username\", entra = \"userPrincipalName\" }, { okta = \"login\", entra = \"userPrincipalName\" } ]";
-    org.configure(&format!("[jobs.managers]\nscope = {{ app = \"{id}\" }}\n{rule}"));
+    let import = "[jobs.import]\ncorrelate = [ { okta = \"login\", entra = \"userPrincipalName\" } ]";
+    org.configure(&format!("[jobs.managers]\nscope = {{ app = \"{id}\" }}\n{rule}\n{import}"));
     for name in ["ana", "bo", "cy"] {
         org.moves(name, "chief");
     }

@@ -1,8 +1,9 @@
-//! `history`: runs, one run, one plan, changes, calls, licenses, missed moments and notices, as they were recorded; all of it
-//! for other programs; and what is old is forgotten.
+//! `history`: runs, one run, one plan, changes, calls, imports, licenses, missed moments and notices, as they were recorded;
+//! all of it for other programs; and what is old is forgotten.
 
 mod calls;
 pub(super) mod changes;
+mod directory;
 mod export;
 mod licenses;
 mod missed;
@@ -30,6 +31,7 @@ pub(super) async fn run(global: &Global, arguments: &History, now: Timestamp) ->
         Some(HistoryCommand::Show { id }) => show::show(&desk, id).await?,
         Some(HistoryCommand::Changes { range, user }) => changes::list(&desk, range, user.as_deref()).await?,
         Some(HistoryCommand::Calls { run }) => calls::list(&desk, run).await?,
+        Some(HistoryCommand::Directory(asked)) => directory::list(&desk, asked).await?,
         Some(HistoryCommand::Licenses(asked)) => licenses::run(&desk, asked).await?,
         Some(HistoryCommand::Notices(range)) => notices::list(&desk, range).await?,
         Some(HistoryCommand::Missed(range)) => missed::list(&desk, range).await?,

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::cli::desk::Desk;
 use crate::cli::failure::Failure;
 use crate::cli::history::{changes, plan, runs};
+use crate::cli::imports;
 use crate::cli::page::{Page, section};
 use crate::cli::render::{Cell, Table, duration, local, relative};
 use crate::control::carry::LIST_RUNS;
@@ -109,6 +110,13 @@ fn page(told: &Told, zone: &TimeZone, now: Timestamp, width: Option<u16>) -> Pag
             tally.people, tally.with_reference, tally.in_scope, tally.accounts
         );
         section(&mut text, "Changes", &kinds(tally), width);
+    }
+    if let Some(tally) = told.run.import_tally() {
+        let _ = writeln!(text, "\nRead\n  {} people, {} accounts", tally.people, tally.accounts);
+        section(&mut text, "Found", &imports::counts(&tally), width);
+        if !tally.kinds.is_empty() {
+            let _ = writeln!(text, "\n`graphkeeper history directory --run {}` lists them", told.run.id);
+        }
     }
     section(&mut text, "People by reason", &reasons, width);
     section(&mut text, "Written", &rows, width);

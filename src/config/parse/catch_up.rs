@@ -32,8 +32,9 @@ impl Parser<'_> {
     ) -> (CatchUp, Option<Duration>) {
         let key = path.key("catch_up");
         let catch_up = self.listed(&key, raw.catch_up.as_deref(), CatchUp::ALL, CatchUp::Once);
-        if catch_up == CatchUp::All && kind == Some(JobKind::Managers) {
-            let message = "managers jobs are not caught up run by run: one run finds all that differs; use `once`";
+        if let (CatchUp::All, Some(kind @ (JobKind::Managers | JobKind::Directory))) = (catch_up, kind) {
+            let message =
+                format!("{kind} jobs are not caught up run by run: one run finds all that differs; use `once`");
             self.report.problem(&key, message);
         }
         let key = path.key("catch_up_within");

@@ -1,6 +1,6 @@
 //! Jobs: their names, when they run, and the kinds that are simple.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -15,8 +15,9 @@ use crate::schedule::{Anchor, Schedule, ScheduleError};
 
 const HOUR: Duration = Duration::from_hours(1);
 
-/// A first adoption of 100,000 people is written at 20 a second, in an hour and a half.
-const MANAGERS_TIMEOUT: Duration = Duration::from_hours(4);
+/// A first adoption of 100,000 people is written at 20 a second, in an hour and a half; a million people are listed at
+/// Okta's usual pace in about as long.
+const LISTING_TIMEOUT: Duration = Duration::from_hours(4);
 const OTHER_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// What a keepalive job calls when it names nothing.
@@ -37,8 +38,19 @@ impl Parser<'_> {
         if raw.is_empty() && !self.report.is_dropped(&KeyPath::of("jobs")) {
             self.report.warn(&KeyPath::of("jobs"), "no job is configured: nothing will ever run");
         }
+        // Also one with mistakes, which are reported already.
+        let of_managers = |raw: &RawJob| raw.kind.as_deref() == Some(JobKind::Managers.as_str());
+        let managers = raw.values().flatten().filter(|raw| of_managers(raw)).count();
+        let inherits =
+            |raw: &RawJob| raw.kind.as_deref() == Some(JobKind::Directory.as_str()) && raw.correlate.is_none();
+        let heirs = raw.iter().filter(|(_, raw)| raw.as_ref().is_some_and(inherits));
+        let heirs: Vec<String> = heirs.map(|(name, _)| name.clone()).collect();
         let jobs = raw.into_iter().filter_map(|(name, raw)| self.job(name, raw?, zone, loopback, channels));
-        jobs.map(|job| (job.name.clone(), job)).collect()
+        let mut jobs = jobs.map(|job| (job.name.clone(), job)).collect();
+        for heir in heirs {
+            self.inherit_correlate(&mut jobs, &heir, managers);
+        }
+        jobs
     }
 
     fn job(
@@ -59,7 +71,10 @@ impl Parser<'_> {
         let zone = self.zone(&path.key("timezone"), raw.timezone.as_deref(), zone.clone());
         let jitter = self.time(&path.key("jitter"), raw.jitter.as_deref(), Duration::ZERO);
         let (catch_up, catch_up_within) = self.catch_up(&path, kind, &raw);
-        let patience = if kind == Some(JobKind::Managers) { MANAGERS_TIMEOUT } else { OTHER_TIMEOUT };
+        let patience = match kind {
+            Some(JobKind::Managers | JobKind::Directory) => LISTING_TIMEOUT,
+            _ => OTHER_TIMEOUT,
+        };
         let timeout = self.time_limit(&path.key("timeout"), raw.timeout.as_deref(), patience);
         let kind = kind?;
         let notices = self.job_notices(&path, kind, &mut raw, channels);
@@ -67,6 +82,8 @@ impl Parser<'_> {
             JobKind::Managers => Work::Managers(Box::new(self.managers(&path, raw)?)),
             JobKind::Licenses => Work::Licenses(self.licenses(&path, &raw)),
             JobKind::Keepalive => Work::Keepalive(self.keepalive(&path, raw, loopback)),
+            JobKind::Directory => Work::Directory(self.directory(&path, raw)?),
+            JobKind::Request => Work::Request(Box::new(self.request(&path, raw)?)),
         };
         let job = JobSettings { name, schedule, zone, jitter, catch_up, catch_up_within, timeout, notices, work };
         self.too_often(&path, &job);
@@ -104,10 +121,14 @@ impl Parser<'_> {
 
     /// A key that is right in another kind of job would be ignored here.
     fn foreign_keys(&mut self, path: &KeyPath, kind: JobKind, raw: &RawJob) {
-        for (owner, keys) in KINDS.iter().filter(|(owner, _)| *owner != kind.as_str()) {
-            for key in keys.iter().filter(|key| raw.has(key)) {
-                let message = format!("belongs to {owner} jobs, and this is a {kind} job");
-                self.report.unwanted(&path.key(key), message, None);
+        let own = KINDS.iter().find(|(owner, _)| *owner == kind.as_str()).map_or(&[][..], |(_, keys)| *keys);
+        let mut told = BTreeSet::new();
+        for (owner, keys) in &KINDS {
+            for key in keys.iter().filter(|key| !own.contains(key) && raw.has(key)) {
+                if told.insert(key) {
+                    let message = format!("belongs to {owner} jobs, and this is a {kind} job");
+                    self.report.unwanted(&path.key(key), message, None);
+                }
             }
         }
     }
@@ -207,7 +228,7 @@ fn is_same_request(one: &str, other: &str) -> bool {
     parts(one) == parts(other)
 }
 
-fn wrong_request(request: &str) -> Option<&'static str> {
+pub(super) fn wrong_request(request: &str) -> Option<&'static str> {
     let lower = request.to_ascii_lowercase();
     if lower.contains("://") || !request.starts_with('/') || request.starts_with("//") {
         return Some("must be a path below /v1.0, such as \"/me\"");

@@ -23,7 +23,7 @@ const CHECK_AFTER: Duration = seconds(60);
 const SOURCE_FLOOR: Percent = Percent::whole(80);
 
 /// What an expression calls the name that Okta gave an account in an app.
-const APP_USERNAME: &str = "app_username";
+pub(super) const APP_USERNAME: &str = "app_username";
 
 impl Parser<'_> {
     pub(super) fn managers(&mut self, path: &KeyPath, raw: RawJob) -> Option<ManagersSettings> {
@@ -130,7 +130,7 @@ impl Parser<'_> {
         Some(rules)
     }
 
-    fn correlate_rules(
+    pub(super) fn correlate_rules(
         &mut self,
         path: &KeyPath,
         raw: Option<List<RawCorrelateRule>>,
@@ -202,10 +202,10 @@ impl Parser<'_> {
         }
     }
 
-    fn source_floor(&mut self, path: &KeyPath, written: Option<&str>) -> Percent {
+    pub(super) fn source_floor(&mut self, path: &KeyPath, written: Option<&str>) -> Percent {
         let floor = self.parsed(path, written).unwrap_or(SOURCE_FLOOR);
         if floor == Percent::whole(0) {
-            self.report.warn(path, "nothing but an empty listing is disbelieved: a source that shrank is written from");
+            self.report.warn(path, "nothing but an empty listing is disbelieved: a source that shrank is believed");
         }
         floor
     }

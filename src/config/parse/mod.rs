@@ -2,11 +2,13 @@
 
 mod catch_up;
 mod control;
+mod directory;
 mod history;
 mod http;
 mod jobs;
 mod managers;
 mod notices;
+mod request;
 mod services;
 mod values;
 mod web;

@@ -10,10 +10,9 @@ use crate::config::parse::Parser;
 use crate::config::raw::{RawEntra, RawEntraApp, RawEntraUser, RawOkta, RawOktaAuth};
 use crate::config::secrets::SecretRef;
 use crate::config::settings::{
-    AppAuth, Assertion, Cloud, EntraApp, EntraSettings, EntraUser, JobSettings, OktaAuth, OktaSettings, SendSecret,
-    Shape,
+    AppAuth, Assertion, Cloud, EntraApp, EntraSettings, EntraUser, JobSettings, Needs, OktaAuth, OktaSettings,
+    SendSecret, Shape,
 };
-use crate::domain::run::JobKind;
 
 const CLOUDS: [(&str, Cloud); 4] =
     [("global", Cloud::Global), ("us-gov", Cloud::UsGov), ("us-dod", Cloud::UsDod), ("china", Cloud::China)];
@@ -243,18 +242,13 @@ impl Parser<'_> {
 
     /// Each job needs some identity: a configuration without it could not run the job once.
     pub(super) fn identities(&mut self, jobs: &BTreeMap<String, JobSettings>, okta: bool, identities: Identities) {
-        let mut need = |kinds: &[JobKind], there: bool, table: &str, what: &str| {
-            if let Some(job) = jobs.values().find(|job| kinds.contains(&job.kind())).filter(|_| !there) {
+        let mut need = |needs: fn(Needs) -> bool, there: bool, table: &str, what: &str| {
+            if let Some(job) = jobs.values().find(|job| needs(job.needs())).filter(|_| !there) {
                 self.report.missing(&KeyPath::of(table), format!("is missing: the job `{}` needs {what}", job.name));
             }
         };
-        need(&[JobKind::Managers], okta, "okta", "the organization whose managers it reads");
-        need(
-            &[JobKind::Managers, JobKind::Licenses],
-            identities.app,
-            "entra.app",
-            "an application that signs in as itself",
-        );
+        need(|needs| needs.okta, okta, "okta", "the organization whose people it reads");
+        need(|needs| needs.app, identities.app, "entra.app", "an application that signs in as itself");
         // `/me` is somebody: Graph answers 400 to an application that asks for itself.
         let person = if identities.app {
             "somebody who signed in (`graphkeeper login`): the application of `entra.app` speaks for itself alone, and Graph \
@@ -262,7 +256,7 @@ impl Parser<'_> {
         } else {
             "an application that signs in for a person"
         };
-        need(&[JobKind::Keepalive], identities.user, "entra.user", person);
+        need(|needs| needs.user, identities.user, "entra.user", person);
     }
 }
 

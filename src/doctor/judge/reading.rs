@@ -3,7 +3,7 @@
 use crate::doctor::finding::{Check, Finding, Turn};
 use crate::doctor::judge::identity::{failed, okta_place};
 use crate::doctor::observed::{Facts, Observed, OktaBy, Trouble};
-use crate::graph::RawAnswer;
+use crate::graph::{RawAnswer, Refusal};
 
 const USERS: &str = "okta /api/v1/users";
 const ACCOUNTS: &str = "graph /users";
@@ -104,9 +104,9 @@ fn answered(about: &str, answer: &RawAnswer) -> Finding {
         429 | 500.. => Turn::Later,
         _ => Turn::Configuration,
     };
-    let what = answer.refusal.clone().unwrap_or_else(|| format!("answered {}", answer.status));
+    let what = answer.refused.as_ref().map_or_else(|| format!("answered {}", answer.status), ToString::to_string);
     let finding = Finding::problem(turn, Check::Read, about, what);
-    match answer.hint {
+    match answer.refused.as_ref().and_then(Refusal::hint) {
         Some(hint) => finding.remedy(hint),
         None => finding,
     }

@@ -248,7 +248,7 @@ async fn a_single_read_gives_back_whatever_came() {
     let graph = graph(&server);
     let answer = graph.get_raw("/ME?$select=id", Identity::App).await.unwrap();
     assert_eq!((answer.status, answer.request_id.as_deref()), (400, Some("outer")));
-    assert!(answer.client_request_id.is_some() && answer.hint.unwrap().contains("entra.user"));
+    assert!(answer.client_request_id.is_some() && answer.refused.unwrap().hint().unwrap().contains("entra.user"));
     let page = graph.get_raw("/organization", Identity::App).await.unwrap();
     assert_eq!((page.status, page.content_type.as_deref()), (200, Some("text/html")));
 }

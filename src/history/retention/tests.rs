@@ -3,10 +3,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::condition::{Condition, IdentityName, Known, State};
+use crate::domain::import::{Entry, Kind};
 use crate::domain::moment::{Disposition, Moment};
 use crate::domain::run::Trigger;
 use crate::history::calls::{CallRow, Verdict};
 use crate::history::changes::Confirmation;
+use crate::history::directory::NewImport;
 use crate::history::testing::{Place, a_run, at, intent, past_run, query_plan, rows, write};
 
 /// Everything before this moment is old.
@@ -78,6 +80,32 @@ async fn changes_of_identities_go_but_the_newest() {
     let left = place.history.identity_changes(0, 10).await.unwrap();
     assert_eq!(left.iter().map(|change| (change.id, change.at)).collect::<Vec<_>>(), [(3, at(20))]);
     assert_eq!(place.history.identities().await.unwrap().len(), 1, "how it is now stays");
+}
+
+#[tokio::test]
+async fn what_an_import_found_and_holds_no_more_goes_and_what_stands_keeps_its_import() {
+    let place = Place::new().await;
+    let history = &place.history;
+    let entry = |number: u8, login: &str| Entry {
+        kind: Kind::UnmatchedInOkta,
+        person: Some(format!("00u{number}")),
+        login: login.to_owned(),
+        status: "ACTIVE".to_owned(),
+        account: None,
+        upn: String::new(),
+        guest: false,
+        disabled: false,
+    };
+    for (place, login) in ["ana", "anna", "anne"].into_iter().enumerate() {
+        let when = i64::try_from(place).unwrap() * 10;
+        let run = past_run(history, &format!("aaaa000{place}"), Trigger::Schedule, when).await;
+        let new = NewImport { run: &run, job: "import", at: at(when), kept: &[] };
+        history.record_import(&new, [entry(1, "bo"), entry(2, login)].into_iter()).await.unwrap();
+    }
+    let found = history.forget(&before(1000), || true).await.unwrap();
+    // The first import found Bo, who still stands, and the last is the newest.
+    assert_eq!(counts(&found), [("entries of imports that hold no more", 2), ("imports", 1), ("runs", 1)]);
+    assert_eq!((rows(history, "directory_entry").await, rows(history, "directory_import").await), (2, 2));
 }
 
 #[tokio::test]

@@ -92,6 +92,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::http::Executed;
 
     fn answer(status: u16, body: &str) -> RawAnswer {
         RawAnswer {
@@ -103,8 +104,8 @@ mod tests {
             content_type: None,
             body: body.as_bytes().to_vec(),
             truncated: false,
-            refusal: None,
-            hint: None,
+            refused: None,
+            executed: Executed::Yes,
         }
     }
 

@@ -8,14 +8,13 @@ mod gauge;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::time::timeout;
 
 use crate::domain::event::{Alarms, News};
 use crate::domain::gauge::{Gauge, ReadAs};
 use crate::domain::run::Outcome;
 use crate::graph::{GraphClient, GraphError, Identity, RawAnswer};
 use crate::history::calls::Verdict as CallVerdict;
-use crate::jobs::answers::{CALL_IN_HAND, Reply, kept};
+use crate::jobs::answers::{Reply, kept, unless_stopped};
 use crate::jobs::error::JobError;
 use crate::jobs::keepalive::answer::judge;
 use crate::jobs::keepalive::gauge::Reading;
@@ -125,14 +124,9 @@ async fn call_all(job: &Keepalive, context: &Context) -> (Finish, bool) {
         if context.stop.is_cancelled() {
             return (interrupted(replies), true);
         }
-        let asked = tokio::select! {
-            biased;
-            () = context.stop.cancelled() => {
-                // What Entra gave for the old refresh token is stored before the process may end.
-                let _ = timeout(CALL_IN_HAND, job.graph.signed_in(Identity::User)).await;
-                return (interrupted(replies), true);
-            }
-            asked = ask(job, path, done == 0 && context.by_hand) => asked,
+        let asked = ask(job, path, done == 0 && context.by_hand);
+        let Some(asked) = unless_stopped(&context.stop, &job.graph, Identity::User, asked).await else {
+            return (interrupted(replies), true);
         };
         match asked {
             Ok(answer) => replies.push(reply(path, &answer, job.save_bodies)),

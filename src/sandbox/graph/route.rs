@@ -40,7 +40,8 @@ impl Route {
     pub(super) fn read(path: &str) -> Result<Self, Refusal> {
         let path = path.trim_start_matches('/');
         let (version, path) = path.split_once('/').unwrap_or((path, ""));
-        if !version.eq_ignore_ascii_case("v1.0") {
+        // What is served looks the same in both.
+        if !["v1.0", "beta"].iter().any(|known| version.eq_ignore_ascii_case(known)) {
             return Err(Refusal::front(format!("Invalid version: {version}")));
         }
         let segments: Vec<String> = path.trim_end_matches('/').split('/').flat_map(spread).collect();
@@ -189,6 +190,7 @@ mod tests {
             ("/v1.0/$batch", Route::Batch),
             ("/v1.0/me/sendMail", Route::SendMail(Key::Me)),
             ("/v1.0/users/mia@x/sendMail", Route::SendMail(named("mia@x"))),
+            ("/beta/organization", Route::Organization(None)),
         ] {
             assert_eq!(Route::read(path).unwrap(), expected, "{path}");
         }

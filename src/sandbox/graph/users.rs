@@ -123,7 +123,8 @@ impl Desk<'_> {
         let of = self.site.keys.sign(CURSOR, &query.rest);
         let token = self.site.keys.seal(CURSOR, &json!({"row": row, "of": of}));
         let separator = if query.rest.is_empty() { "" } else { "&" };
-        format!("{}/v1.0/users?{}{separator}$skiptoken={token}", self.site.graph_url, query.rest)
+        let version = self.call.path.trim_start_matches('/').split('/').next().unwrap_or_default();
+        format!("{}/{version}/users?{}{separator}$skiptoken={token}", self.site.graph_url, query.rest)
     }
 
     /// A user as the query wants it, with the manager when it is expanded.

@@ -32,6 +32,8 @@ pub(crate) const USER_CLIENT: Uuid = uuid!("33333333-3333-4333-8333-333333333333
 
 const TENANT: Uuid = uuid!("11111111-1111-4111-8111-111111111111");
 const DOMAIN: &str = "corp.onmicrosoft.com";
+/// Who signs in for `/me`, and is nobody in Okta.
+pub(crate) const ADMINISTRATOR: &str = "admin@corp.onmicrosoft.com";
 const ADMIN: Uuid = uuid!("44444444-4444-4444-8444-444444444444");
 const DEVELOPER_PACK: Uuid = uuid!("c42b9cae-ea4f-4ab7-9717-81576235ccac");
 const SUBSCRIPTION: Uuid = uuid!("55555555-5555-4555-8555-555555555555");
@@ -47,7 +49,7 @@ pub(crate) fn furnish(state: &mut State) {
     entra.me = ADMIN;
     entra.add(Account {
         id: ADMIN,
-        user_principal_name: format!("admin@{DOMAIN}").into(),
+        user_principal_name: ADMINISTRATOR.into(),
         display_name: "Sandbox Administrator".into(),
         given_name: Some("Sandbox".into()),
         surname: Some("Administrator".into()),
