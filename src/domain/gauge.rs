@@ -16,7 +16,7 @@ words! {
     GaugeState, "state of a gauge", {
         /// Enabled, and for more than 30 days, or without a date.
         Active => "active",
-        /// Enabled, and no longer for more than 30 days.
+        /// Enabled, and for 30 days or less.
         Expiring => "expiring",
         /// No longer enabled, or gone.
         Expired => "expired",
@@ -36,8 +36,8 @@ words! {
 /// Microsoft's word for a subscription that is paid for, or given.
 pub const ENABLED: &str = "Enabled";
 
-/// With fewer days left a subscription is `expiring`.
-pub const EXPIRING_DAYS: i64 = 30;
+/// With this much time left, or less, a subscription is `expiring`.
+const EXPIRING: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 /// A date that was seen to move.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,11 +52,11 @@ pub struct Moved {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gauge {
     pub state: GaugeState,
-    /// Whole days until `ends`, while enabled; negative once the date has passed.
+    /// Whole days until `ends`, while enabled, rounded down: -1 on the first day after the date.
     pub days_left: Option<i64>,
     /// When the subscription leaves its present status unless renewed.
     pub ends: Option<Timestamp>,
-    /// When the end of the enabled subscription was last seen to move, and by how much.
+    /// When the end of this subscription, while enabled, was last seen to move, and by how much.
     pub moved: Option<Moved>,
     /// Calls that were answered since then; since it is watched, when it never moved.
     pub calls_since: u64,
@@ -82,10 +82,10 @@ impl Gauge {
     pub fn as_of(mut self, now: Timestamp) -> Self {
         let enabled = self.status.as_deref() == Some(ENABLED);
         self.days_left = self.ends.filter(|_| enabled).map(|ends| days_between(now, ends));
-        self.state = match self.days_left {
+        self.state = match self.ends {
             _ if self.why.is_some() => GaugeState::Unknown,
             _ if !enabled => GaugeState::Expired,
-            Some(..=EXPIRING_DAYS) => GaugeState::Expiring,
+            Some(ends) if ends.duration_since(now) <= EXPIRING => GaugeState::Expiring,
             Some(_) | None => GaugeState::Active,
         };
         self
@@ -126,7 +126,10 @@ impl Gauge {
         }
         let until = self.ends.map(|ends| format!(" (until {})", day(ends))).unwrap_or_default();
         match self.days_left {
-            Some(left @ ..0) => format!("{state}, its date passed {} ago and it is still enabled{until}", days(-left)),
+            Some(-1) => format!("{state}, its date passed less than a day ago and it is still enabled{until}"),
+            Some(left @ ..0) => {
+                format!("{state}, its date passed {} ago and it is still enabled{until}", days(-left - 1))
+            }
             Some(left) => format!("{state}, {} left{until}", days(left)),
             None if state == GaugeState::Expired => {
                 format!("{state}: Microsoft's status is {}{until}", self.status.as_deref().unwrap_or("not known"))
@@ -212,6 +215,14 @@ mod tests {
             let found = gauge(status, ends);
             assert_eq!((found.state, found.days_left), (state, days_left), "{status:?} {ends:?}");
         }
+        let hours = |hours: i64| {
+            let ends = Some(at(0) + SignedDuration::from_hours(hours));
+            let found = Gauge { ends, ..gauge(Some("Enabled"), None) }.as_of(at(0));
+            (found.state, found.days_left, found.standing().contains("less than a day ago"))
+        };
+        assert_eq!(hours(30 * 24 + 1), (Active, Some(30), false), "nobody is told yet");
+        assert_eq!((hours(1), hours(0)), ((Expiring, Some(0), false), (Expiring, Some(0), false)));
+        assert_eq!((hours(-1), hours(-25)), ((Expiring, Some(-1), true), (Expiring, Some(-2), false)));
         let unread = Gauge { why: Some("no".to_owned()), ..gauge(Some("Enabled"), Some(62)) };
         assert_eq!(unread.as_of(at(0)).state, GaugeState::Unknown);
     }
@@ -246,7 +257,7 @@ mod tests {
         active, 62 days left (until 2026-11-22); its date last moved by +90 days, seen on 2026-09-11; 4 calls since
         active, 62 days left (until 2026-11-22); its date last moved by -2 days, seen on 2026-09-11; 4 calls since
         expiring, 1 day left (until 2026-09-22); its date has not moved since it is watched; 4 calls since
-        expiring, its date passed 2 days ago and it is still enabled (until 2026-09-19); its date has not moved since it is watched; 4 calls since
+        expiring, its date passed 1 day ago and it is still enabled (until 2026-09-19); its date has not moved since it is watched; 4 calls since
         active, without a date
         expired: Microsoft's status is Warning (until 2026-10-20); its date has not moved since it is watched; 4 calls since
         expired: the tenant no longer has the subscription

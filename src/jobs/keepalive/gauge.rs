@@ -46,6 +46,10 @@ pub(super) async fn read(graph: &GraphClient) -> Reading {
 
 /// What is known of the product `wanted` now, from a reading and from what was known before. `calls` were answered since.
 pub(super) fn observe(wanted: &str, reading: &Reading, before: Option<&Gauge>, calls: u64, at: Timestamp) -> Gauge {
+    let chosen = reading.found.as_ref().ok().and_then(|subscriptions| choose(wanted, subscriptions));
+    // Of another subscription nothing is known yet: that it ends at another date is no move.
+    let is_other = |known: &str| chosen.is_some_and(|one| one.id != known);
+    let before = before.filter(|before| !before.subscription.as_deref().is_some_and(is_other));
     let mut gauge = Gauge {
         state: GaugeState::Unknown,
         days_left: None,
@@ -61,17 +65,15 @@ pub(super) fn observe(wanted: &str, reading: &Reading, before: Option<&Gauge>, c
         read_as: reading.read_as,
         read_at: at,
     };
-    match &reading.found {
-        Err(why) => gauge.why = Some(why.clone()),
-        Ok(subscriptions) => match choose(wanted, subscriptions) {
-            Some(one) => see(&mut gauge, one),
-            None if gauge.subscription.is_some() => gauge.gone = true,
-            None => {
-                gauge.why = Some(format!(
-                    "the tenant has no subscription of {wanted}; `subscription` of the job names another product"
-                ));
-            }
-        },
+    match (&reading.found, chosen) {
+        (Err(why), _) => gauge.why = Some(why.clone()),
+        (Ok(_), Some(one)) => see(&mut gauge, one),
+        (Ok(_), None) if gauge.subscription.is_some() => gauge.gone = true,
+        (Ok(_), None) => {
+            gauge.why = Some(format!(
+                "the tenant has no subscription of {wanted}; `subscription` of the job names another product"
+            ));
+        }
     }
     gauge.as_of(at)
 }
@@ -218,6 +220,29 @@ mod tests {
     }
 
     #[test]
+    fn another_subscription_that_ends_at_another_date_has_not_moved() {
+        let wanted = DEVELOPER_PACK.0;
+        let first = observe(wanted, &pack("Enabled", 300), None, 2, at(0));
+        let moved = observe(wanted, &pack("Enabled", 330), Some(&first), 2, at(1));
+        let (own, trial) = (one("s-1", wanted, "Enabled", Some(330)), one("s-2", wanted, "Enabled", Some(30)));
+        let both = observe(wanted, &found(vec![own, trial]), Some(&moved), 2, at(2));
+        let seen =
+            |gauge: &Gauge| (gauge.subscription.clone(), gauge.days_left, gauge.moved.clone(), gauge.calls_since);
+        assert_eq!(seen(&both), (Some("s-2".to_owned()), Some(28), None, 2));
+        let told = |before: &Gauge, gauge: &Gauge| {
+            let events = news(Some(before), gauge, &Alarms::new()).events;
+            events.iter().map(|event| event.kind).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&moved, &both), [EventKind::Expiring], "it ends soon, and nothing moved");
+        let own_again = observe(wanted, &pack("Enabled", 330), Some(&both), 2, at(31));
+        assert_eq!(seen(&own_again), (Some("s-1".to_owned()), Some(299), None, 2));
+        assert!(told(&both, &own_again).is_empty());
+        let gone = observe(wanted, &found(Vec::new()), Some(&own_again), 2, at(40));
+        let anew = observe(wanted, &found(vec![one("s-3", wanted, "Enabled", Some(130))]), Some(&gone), 2, at(41));
+        assert_eq!((seen(&anew), anew.gone), ((Some("s-3".to_owned()), Some(89), None, 2), false));
+    }
+
+    #[test]
     fn a_subscription_that_was_never_there_is_unknown_and_one_that_was_is_gone() {
         let wanted = DEVELOPER_PACK.0;
         let never = observe(wanted, &found(Vec::new()), None, 2, at(0));
@@ -271,7 +296,6 @@ mod tests {
         151 urgent Microsoft 365 E5 Developer (without Windows and Audio Conferencing) has expired: Microsoft's status is Warning
         200 urgent Microsoft 365 E5 Developer (without Windows and Audio Conferencing) is no longer among the tenant's subscriptions
         210 info Microsoft 365 E5 Developer (without Windows and Audio Conferencing) is Enabled again, until 2027-07-18
-        210 info Microsoft 365 E5 Developer (without Windows and Audio Conferencing) ends on 2027-07-18 instead of 2027-02-18 (+150 days)
         ");
     }
 }
