@@ -186,7 +186,7 @@ impl App {
         let state = settings.state_directory.clone();
         let host = runner::host();
         let both = (history.clone(), Arc::clone(&clock));
-        let notices = notices::notices(&settings, &clients, clients.env(), both, &host, before);
+        let notices = notices::notices(&settings, &clients, both, &host, before);
         let fingerprint = settings.fingerprint.clone();
         let runner = Runner::new(notices.clone(), (history.clone(), Arc::clone(&clock)), state, fingerprint, host);
         Ok(Self { settings: Arc::new(settings), history, clock, runner, clients: Arc::new(clients), notices, jobs })

@@ -53,6 +53,7 @@ impl Way {
     }
 
     /// Trusted beside the system's authorities, as PEM.
+    #[cfg(feature = "smtp")]
     pub(super) fn authorities(&self) -> Option<&Secret> {
         self.read.authorities.as_ref()
     }

@@ -13,7 +13,7 @@ use crate::config::notices::{SmtpMail, Tls};
 use crate::config::secrets::SecretRef;
 use crate::config::settings::Settings;
 use crate::domain::notice::On;
-use crate::graph::Identity;
+use crate::graph::{GraphClient, Identity};
 use crate::history::History;
 use crate::notices::rules::{Book, ChannelRules, JobRules, Kind};
 #[cfg(feature = "smtp")]
@@ -30,17 +30,20 @@ const KEY: &str = "notices";
 pub(super) fn notices(
     settings: &Settings,
     clients: &Clients,
-    env: &Arc<[(String, String)]>,
     (history, clock): (History, Arc<dyn Clock>),
     host: &str,
     before: Option<&Notices>,
 ) -> Notices {
-    let channels = settings
-        .notices
-        .iter()
-        .filter_map(|(name, channel)| Some((name.clone(), transport(&channel.way, clients, env)?)));
+    let channels = channels(settings, &clients.graph(), clients);
     let origin = Origin { host: host.to_owned(), tenant: settings.entra.tenant.clone() };
-    Notices::new(book(settings), channels.collect(), (history, clients.way().http.clone(), clock), origin, before)
+    Notices::new(book(settings), channels, (history, clients.way().http.clone(), clock), origin, before)
+}
+
+/// The channels of `settings` by name; mail by Graph goes through `graph`.
+pub(super) fn channels(settings: &Settings, graph: &GraphClient, clients: &Clients) -> BTreeMap<String, Transport> {
+    let made =
+        |(name, channel): (&String, &ChannelSettings)| Some((name.clone(), transport(&channel.way, graph, clients)?));
+    settings.notices.iter().filter_map(made).collect()
 }
 
 fn book(settings: &Settings) -> Book {
@@ -66,8 +69,8 @@ fn rules(channel: &ChannelSettings) -> ChannelRules {
     feature = "smtp",
     expect(clippy::unnecessary_wraps, reason = "without SMTP there is a way that leads nowhere")
 )]
-fn transport(way: &Way, clients: &Clients, env: &Arc<[(String, String)]>) -> Option<Transport> {
-    let source = |place: &SecretRef| -> Source { unheld(KEY, place, env) };
+fn transport(way: &Way, graph: &GraphClient, clients: &Clients) -> Option<Transport> {
+    let source = |place: &SecretRef| -> Source { unheld(KEY, place, clients.env()) };
     Some(match way {
         Way::Webhook { url, signing_key } => {
             Transport::Webhook { url: source(url), key: signing_key.as_ref().map(source) }
@@ -84,7 +87,7 @@ fn transport(way: &Way, clients: &Clients, env: &Arc<[(String, String)]>) -> Opt
                 Sender::App { from } => (Identity::App, Some(from.clone())),
                 Sender::User => (Identity::User, None),
             };
-            Transport::Graph { graph: clients.graph(), identity, from, to: mail.to.clone() }
+            Transport::Graph { graph: graph.clone(), identity, from, to: mail.to.clone() }
         }
         #[cfg(feature = "smtp")]
         Way::Smtp(mail) => Transport::Smtp(Arc::new(smtp(mail, source, clients.way().authorities()))),

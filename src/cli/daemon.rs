@@ -133,7 +133,7 @@ pub(super) async fn serve(
         reload: move || reload(Arc::clone(&live), Arc::clone(&watch), Arc::clone(&shown)),
     };
     let reason = daemon::serve(entries, hooks, clock, signals, end).await.map_err(anyhow::Error::from)?;
-    // What waits is in the queue, for the next start.
+    // What cannot be delivered just now is in the queue, for the next start.
     post.cancel();
     let _ = posting.await;
     if let Some((leave, control)) = control {

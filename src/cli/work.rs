@@ -75,23 +75,23 @@ async fn here(settings: Settings, request: &RunRequest) -> Result<Report, Failur
     app.try_secrets(&work.job, &env)?;
     let job = work.job.clone();
     let done = watched(&app, &job, work.order(&caller::name())).await;
-    if let Ok(report) = &done {
-        deliver(&app, report).await;
+    if done.is_ok() {
+        post(&app).await;
     }
     app.close().await;
     done
 }
 
-/// How long a command stays for the notices of its run. What is not delivered then is left in the queue for the service or
-/// the next command.
+/// How long a command stays for notices. What is not delivered then is left in the queue for the service or the next
+/// command.
 const POSTING: Duration = Duration::from_secs(10);
 
-/// Delivers what the run caused, where no service does.
-pub(super) async fn deliver(app: &App, report: &Report) {
+/// Delivers what waits, where no service does.
+pub(super) async fn post(app: &App) {
     let notices = app.notices();
     let posting = async {
         notices.told(POSTING).await;
-        notices.deliver(Some(&report.run)).await
+        notices.attend().await
     };
     match tokio::time::timeout(POSTING, posting).await {
         Ok(Ok(delivered)) if delivered.failed > 0 => {

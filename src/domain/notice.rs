@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::run::{RunId, words};
@@ -79,17 +80,55 @@ words! {
     }
 }
 
+words! {
+    /// How trouble goes on and ends.
+    Manner, "manner of trouble", {
+        /// Until it is reported as over; people are reminded of it.
+        Lasting => "lasting",
+        /// The same, but nobody ever reports that it is over: it is when it was not seen for a day.
+        Passing => "passing",
+        /// Until it is reported as over; each stage is told by itself, and nobody is reminded of the one before.
+        Staged => "staged",
+        /// The same, and over without a word when no other stage came for 45 days.
+        Fading => "fading",
+    }
+}
+
+impl Manner {
+    /// Whether people are reminded of what they know already.
+    #[must_use]
+    pub const fn reminds(self) -> bool {
+        matches!(self, Self::Lasting | Self::Passing)
+    }
+
+    /// After how long without a sign of it the trouble is over.
+    #[must_use]
+    pub const fn lapses_after(self) -> Option<SignedDuration> {
+        match self {
+            Self::Lasting | Self::Staged => None,
+            Self::Passing => Some(SignedDuration::from_hours(24)),
+            Self::Fading => Some(SignedDuration::from_hours(45 * 24)),
+        }
+    }
+}
+
 /// What an event means for the trouble of its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Something is wrong, until [`Phase::Over`]. The cause is a code word: another one is told anew.
-    Trouble { cause: String },
-    /// The same for what nobody ever reports as right again: it is over when it was not seen for a day.
-    Passing { cause: String },
+    Trouble { cause: String, manner: Manner },
     /// What may have been wrong under this key is right.
     Over,
     /// It happened, and has no end.
     News,
+}
+
+impl Phase {
+    /// Something is wrong until it is reported as over.
+    #[must_use]
+    pub fn wrong(cause: impl Into<String>) -> Self {
+        Self::Trouble { cause: cause.into(), manner: Manner::Lasting }
+    }
 }
 
 /// Something that people may be told. Data: any job can make one, of any kind.
@@ -112,14 +151,49 @@ pub struct Event {
     pub lines: Vec<String>,
     /// Answers of a vendor that a mail may carry.
     pub outputs: Vec<Output>,
+    /// Troubles, by name, that mean nothing any more: forgotten without a word.
+    pub closes: Vec<String>,
 }
 
 impl Event {
+    /// An event of the service, with its title alone.
+    #[must_use]
+    pub fn new(kind: &str, key: impl Into<String>, phase: Phase, severity: Severity, title: impl Into<String>) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            key: key.into(),
+            job: None,
+            run: None,
+            phase,
+            changed: false,
+            severity,
+            title: title.into(),
+            lines: Vec::new(),
+            outputs: Vec::new(),
+            closes: Vec::new(),
+        }
+    }
+
     /// The name of its trouble.
     #[must_use]
     pub fn trouble(&self) -> String {
-        format!("{}:{}", self.kind, self.key)
+        trouble(&self.kind, &self.key)
     }
+
+    /// Whether it is the end of a run, which a channel that is `always` told hears of each time.
+    #[must_use]
+    pub fn is_run(&self) -> bool {
+        self.kind == RUN
+    }
+}
+
+/// The kind of event that a run's end is.
+pub const RUN: &str = "run";
+
+/// The name of a trouble: what the events of its beginning and of its end have in common.
+#[must_use]
+pub fn trouble(kind: &str, key: &str) -> String {
+    format!("{kind}:{key}")
 }
 
 /// One answer of a vendor, redacted as it is stored.

@@ -6,10 +6,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::domain::notice::{Output, Severity, Tone};
+use crate::domain::notice::{Manner, Output, Severity, Tone};
 use crate::domain::run::RunId;
 use crate::history::error::HistoryError;
 use crate::history::rows::{Row, signed, stamp};
@@ -24,8 +24,9 @@ pub struct Standing {
     pub job: Option<String>,
     /// What it is just now, a code word or two.
     pub cause: String,
-    /// It ends by not being seen for a day.
-    pub passing: bool,
+    /// All that the channel heard it is since it began, the newest last.
+    pub causes: Vec<String>,
+    pub manner: Manner,
     pub severity: Severity,
     pub title: String,
     pub lines: Vec<String>,
@@ -46,6 +47,8 @@ pub struct NewNotice {
     pub job: Option<String>,
     pub run: Option<RunId>,
     pub kind: String,
+    /// The name of the event's trouble, where it comes of one.
+    pub key: Option<String>,
     pub tone: Tone,
     pub severity: Severity,
     pub title: String,
@@ -71,6 +74,16 @@ pub struct Remembered {
     pub standings: Vec<Standing>,
     /// The lowest share of people left unresolved since a rise was told, in percent.
     pub share: Option<f64>,
+    /// What was told lately.
+    pub lately: Vec<Lately>,
+}
+
+/// A notice of the last days.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lately {
+    pub channel: String,
+    pub key: String,
+    pub job: Option<String>,
 }
 
 impl Remembered {
@@ -99,6 +112,8 @@ type Decide = dyn Fn(&Remembered) -> Told + Send + Sync;
 /// Something to be told.
 #[derive(Clone)]
 pub struct Telling {
+    /// When.
+    now: Timestamp,
     /// The troubles that it is about; none: all of them.
     keys: Vec<String>,
     /// The job whose share of unresolved people matters.
@@ -116,11 +131,12 @@ impl Telling {
     /// About these troubles, and the share of this job. `decide` may be asked again when the database fails meanwhile.
     #[must_use]
     pub fn new(
+        now: Timestamp,
         keys: Vec<String>,
         job: Option<String>,
         decide: impl Fn(&Remembered) -> Told + Send + Sync + 'static,
     ) -> Self {
-        Self { keys, job, decide: Arc::new(decide) }
+        Self { now, keys, job, decide: Arc::new(decide) }
     }
 }
 
@@ -130,7 +146,8 @@ struct CauseRow {
     key: String,
     job: Option<String>,
     cause: String,
-    passing: i64,
+    causes: String,
+    manner: String,
     severity: String,
     title: String,
     lines: String,
@@ -148,7 +165,8 @@ impl TryFrom<CauseRow> for Standing {
         let id = format!("{} {}", row.channel, row.key);
         let at = Row { table: "cause", id: &id };
         Ok(Self {
-            passing: row.passing != 0,
+            causes: serde_json::from_str(&row.causes).map_err(|error| at.bad("causes", error))?,
+            manner: at.parse("manner", &row.manner)?,
             severity: at.parse("severity", &row.severity)?,
             lines: serde_json::from_str(&row.lines).map_err(|error| at.bad("lines", error))?,
             since: at.time("since", row.since)?,
@@ -178,7 +196,7 @@ impl History {
     pub async fn standings(&self) -> Result<Vec<Standing>, HistoryError> {
         let rows = sqlx::query_as!(
             CauseRow,
-            "select channel, key, job, cause, passing, severity, title, lines, since, last_at, seen, told_at, reminders
+            "select channel, key, job, cause, causes, manner, severity, title, lines, since, last_at, seen, told_at, reminders
                from cause order by channel, key"
         )
         .fetch_all(&self.reader)
@@ -285,7 +303,7 @@ impl History {
 async fn all_standings(tx: &mut Write<'_>) -> Result<Vec<Standing>, HistoryError> {
     let rows = sqlx::query_as!(
         CauseRow,
-        "select channel, key, job, cause, passing, severity, title, lines, since, last_at, seen, told_at, reminders
+        "select channel, key, job, cause, causes, manner, severity, title, lines, since, last_at, seen, told_at, reminders
            from cause order by channel, key"
     )
     .fetch_all(&mut **tx)
@@ -306,7 +324,8 @@ pub(super) async fn tell_within(tx: &mut Write<'_>, telling: &Telling) -> Result
         }
         None => None,
     };
-    let told = (telling.decide)(&Remembered { standings, share });
+    let lately = told_lately(tx, telling).await?;
+    let told = (telling.decide)(&Remembered { standings, share, lately });
     for (channel, key) in &told.over {
         sqlx::query!("delete from cause where channel = ? and key = ?", channel, key).execute(&mut **tx).await?;
     }
@@ -342,19 +361,37 @@ pub(super) async fn tell_within(tx: &mut Write<'_>, telling: &Telling) -> Result
     Ok(told.notices.len())
 }
 
+/// How far back a notice keeps another job from telling the same.
+const LATELY: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// What was told of the same things in the days before now.
+async fn told_lately(tx: &mut Write<'_>, telling: &Telling) -> Result<Vec<Lately>, HistoryError> {
+    let since = telling.now.checked_sub(LATELY).unwrap_or(Timestamp::MIN);
+    let (keys, since) = (json!(telling.keys).to_string(), stamp(since));
+    let rows = sqlx::query_as!(
+        Lately,
+        r#"select channel, key as "key!", job from notice
+            where key in (select value from json_each(?1)) and made_at >= ?2"#,
+        keys,
+        since
+    );
+    Ok(rows.fetch_all(&mut **tx).await?)
+}
+
 async fn put_standing(tx: &mut Write<'_>, standing: &Standing) -> Result<(), HistoryError> {
     let (severity, lines) = (standing.severity.as_str(), json!(standing.lines).to_string());
     let (since, last_at, told_at) = (stamp(standing.since), stamp(standing.last_at), stamp(standing.told_at));
-    let (seen, passing) = (signed(standing.seen), i64::from(standing.passing));
+    let (seen, manner, causes) = (signed(standing.seen), standing.manner.as_str(), json!(standing.causes).to_string());
     sqlx::query!(
-        "insert or replace into cause (channel, key, job, cause, passing, severity, title, lines, since, last_at, seen,
-                                       told_at, reminders)
-         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert or replace into cause (channel, key, job, cause, causes, manner, severity, title, lines, since, last_at,
+                                       seen, told_at, reminders)
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         standing.channel,
         standing.key,
         standing.job,
         standing.cause,
-        passing,
+        causes,
+        manner,
         severity,
         standing.title,
         lines,
@@ -387,13 +424,14 @@ async fn add_notice(tx: &mut Write<'_>, notice: &NewNotice) -> Result<(), Histor
     let (severity, lines) = (notice.severity.as_str(), json!(notice.lines).to_string());
     let outputs = (!notice.outputs.is_empty()).then(|| json!(notice.outputs).to_string());
     sqlx::query!(
-        "insert into notice (uid, channel, job, run, kind, tone, severity, title, lines, outputs, made_at, next_try)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11)",
+        "insert into notice (uid, channel, job, run, kind, key, tone, severity, title, lines, outputs, made_at, next_try)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12)",
         notice.uid,
         notice.channel,
         notice.job,
         run,
         notice.kind,
+        notice.key,
         tone,
         severity,
         notice.title,

@@ -137,23 +137,17 @@ impl TryFrom<NoticeRow> for Notice {
 }
 
 impl History {
-    /// Notices that are to be delivered now and that nobody is at, oldest first; of one run alone where one is named.
-    pub async fn due_notices(
-        &self,
-        run: Option<&RunId>,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<Notice>, HistoryError> {
-        let (now, run) = (stamp(now), run.map(RunId::as_str));
+    /// Notices that are to be delivered now and that nobody is at, oldest first.
+    pub async fn due_notices(&self, now: Timestamp, limit: u32) -> Result<Vec<Notice>, HistoryError> {
+        let now = stamp(now);
         let rows = sqlx::query_as!(
             NoticeRow,
             "select id, uid, channel, job, run, kind, tone, severity, title, lines, outputs, made_at, next_try, attempts,
                     state, settled_at, problem, hint
                from notice
-              where state = 'waiting' and next_try <= ?1 and coalesce(claimed_until, 0) <= ?1 and (?2 is null or run = ?2)
-              order by id limit ?3",
+              where state = 'waiting' and next_try <= ?1 and coalesce(claimed_until, 0) <= ?1
+              order by id limit ?2",
             now,
-            run,
             limit
         )
         .fetch_all(&self.reader)

@@ -253,10 +253,11 @@ impl Runner {
     async fn settle(&self, lock: &mut JobLock) -> Result<(), HistoryError> {
         say_settled(&self.history.settle_ends().await?);
         let Some(end) = lock.end() else { return Ok(()) };
-        match self.history.close_run(end).await {
+        let telling = self.notices.of_kept(lock.job(), end);
+        match self.history.close_run_telling(end, telling.as_ref()).await {
             Ok(()) => {
                 say_settled(std::slice::from_ref(&end.run));
-                self.notices.run_was_closed(&end.run).await;
+                self.notices.wake();
             }
             // Written by the process that kept it, or of another history.
             Err(HistoryError::Missing { .. }) => {}

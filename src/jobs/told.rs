@@ -6,7 +6,8 @@ use crate::domain::notice::{Event, Output};
 use crate::domain::run::{Outcome, RunId};
 use crate::jobs::answers::Reply;
 use crate::jobs::report::{Details, Finish};
-use crate::notices::Ended;
+use crate::notices::licenses::noticed;
+use crate::notices::{Ended, events};
 
 /// What a run found that is worth telling beside its end: any job adds to it. Told when the run's end is recorded. Clones are
 /// the same list.
@@ -35,6 +36,9 @@ impl Finish {
             Details::Keepalive(replies) => (false, None, outputs(replies)),
             _ => (false, None, Vec::new()),
         };
+        // What the run before left open was looked at first, and says more.
+        let own = self.unconfirmed(job, run).filter(|own| !found.iter().any(|event| event.kind == own.kind));
+        let found = found.into_iter().chain(own).chain(noticed(&self.events, job, run));
         Ended {
             job: job.to_owned(),
             run: run.clone(),
@@ -42,11 +46,22 @@ impl Finish {
             reason: self.reason.clone(),
             message: self.message.clone(),
             hint: self.hint.clone(),
-            changed: changed || found.iter().any(|event| event.changed),
+            changed,
             unresolved,
+            facts: self.gauge.iter().map(|gauge| format!("Subscription: {}.", gauge.line())).collect(),
             outputs,
-            found,
+            found: found.collect(),
         }
+    }
+
+    /// Whether writes were accepted and do not show, of a run that read back what it wrote.
+    fn unconfirmed(&self, job: &str, run: &RunId) -> Option<Event> {
+        let Details::Managers(managers) = &self.details else { return None };
+        let open = managers.changes.iter().filter(|change| change.state == "unconfirmed");
+        let logins: Vec<&str> = open.map(|change| change.login.as_str()).collect();
+        // One that broke off may have left some unread.
+        let whole = matches!(self.outcome, Outcome::Succeeded | Outcome::Held);
+        (whole || !logins.is_empty()).then(|| events::unconfirmed(job, run, &logins))
     }
 
     /// The share of all people who were left unresolved, in percent; of a run that judged everybody alone.

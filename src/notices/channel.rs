@@ -1,6 +1,5 @@
 //! One channel: how a notice is sent on it, and what a refusal means.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,6 +12,7 @@ use crate::graph::mail::{Attachment, Mail};
 use crate::graph::{GraphClient, GraphError, Identity};
 use crate::history::outbox::Notice;
 use crate::http::calls::Service;
+use crate::http::client::is_loopback;
 use crate::http::header::{HeaderName, HeaderValue};
 use crate::http::{Body, Call, Client, Draft, HttpError, Method, Pace, Repeat, Url};
 use crate::notices::render::{self, Origin};
@@ -46,7 +46,7 @@ pub enum Transport {
         to: Vec<String>,
     },
     #[cfg(feature = "smtp")]
-    Smtp(Arc<crate::notices::smtp::Smtp>),
+    Smtp(std::sync::Arc<crate::notices::smtp::Smtp>),
 }
 
 /// A notice did not arrive, or nobody knows whether it did.
@@ -113,6 +113,40 @@ impl Transport {
             #[cfg(feature = "smtp")]
             Self::Smtp(smtp) => smtp.send(notice, origin).await,
         }
+    }
+
+    /// What shows without a notice being sent: whether its secrets can be read and are of use, and whether a mail server is
+    /// there, protects the connection and takes the password.
+    ///
+    /// # Errors
+    ///
+    /// What keeps it from being sent.
+    pub async fn ready(&self) -> Result<&'static str, Undelivered> {
+        let usable = |source: &Source| {
+            let url = address(source)?;
+            if url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url) {
+                return Ok(());
+            }
+            let error = HttpError::Address { host: url.host_str().unwrap_or_default().to_owned() };
+            Err(Undelivered::new(error.to_string(), error.hint()))
+        };
+        match self {
+            Self::Webhook { url, key } => {
+                usable(url)?;
+                key.as_ref().map(|key| read(key, "the channel's key")).transpose()?;
+            }
+            Self::Slack { url } | Self::Teams { url } => usable(url)?,
+            Self::Ping { url, start, fail } => {
+                [Some(url), start.as_ref(), fail.as_ref()].into_iter().flatten().try_for_each(usable)?
+            }
+            Self::Graph { .. } => return Ok("Graph sends its mail, if the permission is there"),
+            #[cfg(feature = "smtp")]
+            Self::Smtp(smtp) => {
+                smtp.ready().await?;
+                return Ok("the mail server is there and lets the program in");
+            }
+        }
+        Ok("its secrets can be read")
     }
 
     /// What is worth knowing of a notice that was taken.

@@ -37,6 +37,7 @@ pub(super) fn of_event(
     }
     lines.extend(event.lines.iter().cloned());
     NewNotice {
+        key: Some(event.trouble()),
         outputs: if kind == Kind::Mail { carried(event) } else { Vec::new() },
         ..notice(
             channel,
@@ -59,7 +60,10 @@ pub(super) fn reminder(standing: &Standing, zone: &TimeZone, now: Timestamp) -> 
     let mut lines = vec![format!("It is so {}.", since(standing, zone))];
     lines.extend(standing.lines.iter().cloned());
     let (channel, job) = (&standing.channel, standing.job.clone());
-    notice(channel, job, None, kind, Tone::Reminder, standing.severity, &standing.title, lines, now)
+    NewNotice {
+        key: Some(standing.key.clone()),
+        ..notice(channel, job, None, kind, Tone::Reminder, standing.severity, &standing.title, lines, now)
+    }
 }
 
 /// The ping of a run.
@@ -134,6 +138,7 @@ fn notice(
         job,
         run,
         kind: kind.to_owned(),
+        key: None,
         tone,
         severity,
         title: title.to_owned(),
@@ -169,6 +174,7 @@ fn local(at: Timestamp, zone: &TimeZone) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::notice::Manner;
     use crate::history::testing::at;
 
     fn item(second: i64, severity: Severity, title: &str) -> DigestItem {
@@ -182,7 +188,8 @@ mod tests {
             key: "run:managers".to_owned(),
             job: Some("managers".to_owned()),
             cause: "failed".to_owned(),
-            passing: false,
+            causes: vec!["failed".to_owned()],
+            manner: Manner::Lasting,
             severity: Severity::Error,
             title: "managers failed".to_owned(),
             lines: vec!["no connection".to_owned()],
@@ -223,6 +230,7 @@ mod tests {
             job: None,
             run: None,
             phase: crate::domain::notice::Phase::Over,
+            closes: Vec::new(),
             changed: false,
             severity: Severity::Info,
             title: "keepalive succeeded".to_owned(),

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::notice::{Event, On, Phase, Severity, Tone};
+use crate::domain::notice::{Event, Manner, On, Phase, Severity, Tone};
 use crate::history::notices::Standing;
 use crate::notices::rules::ChannelRules;
 
-/// Trouble that nobody reports as over is over after this long without a sign of it.
-pub(super) const LAPSE: SignedDuration = SignedDuration::from_hours(24);
+/// So many causes of one trouble are remembered as told; one more makes room by the oldest.
+const CAUSES: usize = 20;
 
 /// What stands afterwards.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,8 +48,7 @@ pub(super) fn decide(
     }
     let before = before.filter(|standing| !has_lapsed(standing, now));
     let (stands, tone) = match &event.phase {
-        Phase::Trouble { cause } => trouble(before, event, (cause, false), (channel, rules), now),
-        Phase::Passing { cause } => trouble(before, event, (cause, true), (channel, rules), now),
+        Phase::Trouble { cause, manner } => trouble(before, event, (cause, *manner), (channel, rules), now),
         Phase::Over if before.is_some() => (Stands::Over, Some(Tone::Recovered)),
         Phase::News if event.severity >= Severity::Warning => (Stands::Unchanged, Some(Tone::News)),
         Phase::Over | Phase::News => (Stands::Unchanged, None),
@@ -58,7 +57,10 @@ pub(super) fn decide(
         On::Never | On::Digest => None,
         On::Failure => tone,
         On::Change => tone.or_else(|| event.changed.then_some(Tone::News)),
-        On::Always => tone.or(Some(if matches!(stands, Stands::Now(_)) { Tone::Reminder } else { Tone::News })),
+        On::Always => tone.or_else(|| {
+            let again = if matches!(stands, Stands::Now(_)) { Tone::Reminder } else { Tone::News };
+            (event.is_run() || event.changed).then_some(again)
+        }),
     };
     Verdict { stands, tell, gather: on == On::Digest }
 }
@@ -66,7 +68,7 @@ pub(super) fn decide(
 fn trouble(
     before: Option<&Standing>,
     event: &Event,
-    (cause, passing): (&str, bool),
+    (cause, manner): (&str, Manner),
     (channel, rules): (&str, &ChannelRules),
     now: Timestamp,
 ) -> (Stands, Option<Tone>) {
@@ -75,7 +77,8 @@ fn trouble(
         key: event.trouble(),
         job: event.job.clone(),
         cause: cause.to_owned(),
-        passing,
+        causes: vec![cause.to_owned()],
+        manner,
         severity: event.severity,
         title: event.title.clone(),
         lines: event.lines.clone(),
@@ -88,11 +91,15 @@ fn trouble(
     let Some(before) = before else { return (Stands::Now(Box::new(fresh)), Some(Tone::New)) };
     let seen = before.seen.saturating_add(1);
     let since = before.since.min(now); // a clock that was set back
-    if before.cause != cause {
-        return (Stands::Now(Box::new(Standing { since, seen, ..fresh })), Some(Tone::Changed));
+    let mut causes = before.causes.clone();
+    if !causes.iter().any(|told| told == cause) {
+        causes.push(cause.to_owned());
+        causes.drain(..causes.len().saturating_sub(CAUSES));
+        return (Stands::Now(Box::new(Standing { since, seen, causes, ..fresh })), Some(Tone::Changed));
     }
+    // The same cause, or one of those between which it goes back and forth.
     let (told_at, reminders) = (before.told_at, before.reminders);
-    let standing = Standing { since, seen, told_at, reminders, ..fresh };
+    let standing = Standing { since, seen, told_at, reminders, causes, ..fresh };
     match remind(&standing, rules, now) {
         Some(reminded) => (Stands::Now(Box::new(reminded)), Some(Tone::Reminder)),
         None => (Stands::Now(Box::new(standing)), None),
@@ -103,6 +110,9 @@ fn trouble(
 /// fell due meanwhile.
 #[must_use]
 pub(super) fn remind(standing: &Standing, rules: &ChannelRules, now: Timestamp) -> Option<Standing> {
+    if !standing.manner.reminds() {
+        return None;
+    }
     if standing.told_at > now {
         // Told in what is the future by a clock that was set back: it counts from now on.
         return Some(Standing { told_at: now, reminders: 0, ..standing.clone() });
@@ -128,7 +138,7 @@ fn due(told_at: Timestamp, index: u32, remind: &[Duration]) -> Option<Timestamp>
 /// Whether trouble that nobody reports as over has not been seen for so long that it is.
 #[must_use]
 pub(super) fn has_lapsed(standing: &Standing, now: Timestamp) -> bool {
-    standing.passing && now.duration_since(standing.last_at) > LAPSE
+    standing.manner.lapses_after().is_some_and(|lapse| now.duration_since(standing.last_at) > lapse)
 }
 
 /// What the clock alone brings: a reminder of what stands, or its end where nobody else will tell of it.
@@ -138,7 +148,7 @@ pub(super) fn tick(standing: &Standing, (rules, on): (&ChannelRules, On), now: T
         return Verdict { stands: Stands::Over, ..Verdict::NOTHING };
     }
     // What passes is told of when it comes again, and a digest tells of all that stands.
-    if standing.passing || on == On::Digest {
+    if standing.manner == Manner::Passing || on == On::Digest {
         return Verdict::NOTHING;
     }
     match remind(standing, rules, now) {
@@ -193,11 +203,16 @@ mod tests {
             title: "managers failed".to_owned(),
             lines: Vec::new(),
             outputs: Vec::new(),
+            closes: Vec::new(),
         }
     }
 
+    fn trouble_of(cause: &str, manner: Manner) -> Phase {
+        Phase::Trouble { cause: cause.to_owned(), manner }
+    }
+
     fn failing(cause: &str) -> Event {
-        event(Phase::Trouble { cause: cause.to_owned() }, Severity::Error, false)
+        event(Phase::wrong(cause), Severity::Error, false)
     }
 
     fn fine() -> Event {
@@ -250,6 +265,36 @@ mod tests {
     }
 
     #[test]
+    fn a_trouble_that_goes_back_and_forth_between_two_causes_is_told_once_each() {
+        let nights: Vec<(i64, Event)> =
+            (0..10).map(|night| (night * DAY, failing(if night % 2 == 0 { "a" } else { "b" }))).collect();
+        let told = play(On::Failure, &rules(&[7]), &nights);
+        let mut expected = vec![None; 10];
+        (expected[0], expected[1], expected[8]) = (Some(Tone::New), Some(Tone::Changed), Some(Tone::Reminder));
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn what_comes_in_stages_is_told_at_each_and_reminded_of_at_none() {
+        let stage = |word: &str| event(trouble_of(word, Manner::Staged), Severity::Warning, false);
+        let told = play(
+            On::Failure,
+            &rules(&[1]),
+            &[(0, stage("30")), (9 * DAY, stage("30")), (16 * DAY, stage("14")), (90 * DAY, fine())],
+        );
+        assert_eq!(told, [Some(Tone::New), None, Some(Tone::Changed), Some(Tone::Recovered)]);
+        let fading = event(trouble_of("30", Manner::Fading), Severity::Warning, false);
+        let told = play(On::Failure, &rules(&[1]), &[(0, fading.clone()), (40 * DAY, fading), (90 * DAY, fine())]);
+        assert_eq!(told, [Some(Tone::New), None, None], "over by itself");
+    }
+
+    #[test]
+    fn always_is_each_run_and_not_each_look_at_what_is_well() {
+        let look = Event { kind: "configuration".to_owned(), ..fine() };
+        assert_eq!(play(On::Always, &rules(&[7]), &[(0, look), (1, fine())]), [None, Some(Tone::News)]);
+    }
+
+    #[test]
     fn each_word_hears_what_it_says() {
         let news = |severity, changed| event(Phase::News, severity, changed);
         let events = [
@@ -278,7 +323,7 @@ mod tests {
 
     #[test]
     fn what_nobody_reports_as_over_lapses_after_a_day() {
-        let missed = || event(Phase::Passing { cause: "overlap".to_owned() }, Severity::Warning, false);
+        let missed = || event(trouble_of("overlap", Manner::Passing), Severity::Warning, false);
         let hour = 3600;
         let times = [0, hour, 20 * hour, 40 * hour, 65 * hour];
         let events: Vec<(i64, Event)> = times.map(|second| (second, missed())).to_vec();
@@ -298,7 +343,7 @@ mod tests {
         assert_eq!((told(DAY - 1), told(DAY), told(9 * DAY)), (None, Some(Tone::Reminder), Some(Tone::Reminder)));
         assert_eq!(tick(&standing, (&rules, On::Digest), at(9 * DAY)), Verdict::NOTHING);
         assert_eq!(tick(&standing, (&rules, On::Never), at(1)).stands, Stands::Over);
-        let passing = stands(&event(Phase::Passing { cause: "x".to_owned() }, Severity::Warning, false));
+        let passing = stands(&event(trouble_of("x", Manner::Passing), Severity::Warning, false));
         assert_eq!(tick(&passing, (&rules, On::Failure), at(DAY)), Verdict::NOTHING);
         assert_eq!(tick(&passing, (&rules, On::Failure), at(DAY + 1)).stands, Stands::Over);
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::condition::{Condition, IdentityName, Known, State};
 use crate::domain::moment::{Disposition, Moment};
-use crate::domain::notice::{Event, Output, Phase, Severity};
+use crate::domain::notice::{Event, Manner, Output, Phase, RUN, Severity};
 use crate::domain::run::{Outcome, RunId};
 
 /// How a run ended, as far as anybody is told.
@@ -22,12 +22,36 @@ pub struct Ended {
     pub changed: bool,
     /// The share of people who were left unresolved, in percent; `None` when it did not look at everybody.
     pub unresolved: Option<f64>,
+    /// What else is worth saying of its end, a sentence each.
+    pub facts: Vec<String>,
     pub outputs: Vec<Output>,
     /// What else it found that is worth telling.
     pub found: Vec<Event>,
 }
 
 impl Ended {
+    /// An end of which no more is known than its run's row says: reason, message and hint.
+    pub(super) fn plain(
+        job: String,
+        run: RunId,
+        outcome: Outcome,
+        (reason, message, hint): (Option<String>, String, Option<String>),
+    ) -> Self {
+        Self {
+            job,
+            run,
+            outcome,
+            reason,
+            message,
+            hint,
+            changed: false,
+            unresolved: None,
+            facts: Vec::new(),
+            outputs: Vec::new(),
+            found: Vec::new(),
+        }
+    }
+
     /// The event that the end is; `None` when there was no run, or one that the job itself turned away.
     pub(super) fn event(&self) -> Option<Event> {
         let reason = self.reason.as_deref();
@@ -35,52 +59,74 @@ impl Ended {
             return None;
         }
         let (said, severity) = said(self.outcome);
-        let wrong = Phase::Trouble {
-            cause: [Some(self.outcome.as_str()), reason].into_iter().flatten().collect::<Vec<_>>().join(" "),
-        };
+        let cause: Vec<&str> = [Some(self.outcome.as_str()), reason].into_iter().flatten().collect();
         let phase = match self.outcome {
             Outcome::Succeeded | Outcome::Planned => Phase::Over,
             // Somebody stopped it, who knows.
             Outcome::Interrupted if reason == Some("stopped") => Phase::News,
-            _ => wrong,
+            _ => Phase::wrong(cause.join(" ")),
         };
         let severity = if phase == Phase::News { Severity::Info } else { severity };
         let code = reason.filter(|reason| *reason != self.outcome.as_str()).map(|reason| format!(" ({reason})"));
         let hint = self.hint.as_ref().map(|hint| format!("What to do: {hint}"));
         let look = format!("`graphkeeper history show {}` tells all of it.", self.run);
+        let title = format!("{} {said}{}", self.job, code.unwrap_or_default());
+        let before = std::iter::once(self.message.clone()).chain(self.facts.iter().cloned());
         Some(Event {
-            kind: "run".to_owned(),
-            key: self.job.clone(),
             job: Some(self.job.clone()),
             run: Some(self.run.clone()),
-            phase,
             changed: self.changed,
-            severity,
-            title: format!("{} {said}{}", self.job, code.unwrap_or_default()),
-            lines: [Some(self.message.clone()), hint, Some(look)].into_iter().flatten().collect(),
+            lines: before.chain(hint).chain([look]).collect(),
             outputs: self.outputs.clone(),
+            ..Event::new(RUN, &self.job, phase, severity, title)
         })
     }
 
     /// That more people are left unresolved than were at best.
     pub(super) fn rise(&self, share: f64, points: f64) -> Event {
+        let title = format!("{} leaves more people unresolved: {share:.1} %", self.job);
         Event {
-            kind: "unresolved".to_owned(),
-            key: self.job.clone(),
             job: Some(self.job.clone()),
             run: Some(self.run.clone()),
-            phase: Phase::News,
             changed: true,
-            severity: Severity::Warning,
-            title: format!("{} leaves more people unresolved: {share:.1} %", self.job),
             lines: vec![
                 format!("That is {points:.1} points more than at best since this was last told."),
                 format!("`graphkeeper history show {}` counts them by reason.", self.run),
             ],
-            outputs: Vec::new(),
+            ..Event::new("unresolved", &self.job, Phase::News, Severity::Warning, title)
         }
     }
 }
+
+/// Whether writes that Entra accepted did not show when they were read back: `logins` of the people whose they are. None of
+/// them: that is over.
+#[must_use]
+pub fn unconfirmed(job: &str, run: &RunId, logins: &[&str]) -> Event {
+    let event = |phase, severity, title: String, lines| Event {
+        job: Some(job.to_owned()),
+        run: Some(run.clone()),
+        lines,
+        ..Event::new("unconfirmed", job, phase, severity, title)
+    };
+    if logins.is_empty() {
+        let title = format!("{job}: all that was accepted shows");
+        return event(Phase::Over, Severity::Info, title, Vec::new());
+    }
+    let title = match logins.len() {
+        1 => format!("{job}: Entra accepted a write that does not show"),
+        count => format!("{job}: Entra accepted {count} writes that do not show"),
+    };
+    let more = if logins.len() > NAMED { ", …" } else { "" };
+    let lines = vec![
+        format!("The managers of {}{more}", logins[..logins.len().min(NAMED)].join(", ")),
+        "What to do: the next run looks again and writes what is still needed. When it does not show then either, somebody          else writes these accounts, or Entra took back what it accepted: the request ids are in          `graphkeeper history changes`."
+            .to_owned(),
+    ];
+    event(Phase::wrong("unconfirmed"), Severity::Error, title, lines)
+}
+
+/// So many people are named in a notice.
+const NAMED: usize = 5;
 
 fn said(outcome: Outcome) -> (&'static str, Severity) {
     match outcome {
@@ -114,24 +160,16 @@ pub(super) fn identity(known: &Known) -> Option<Event> {
             let days = notice.unwrap_or_default();
             let said = if days == 0 { "ends soon".to_owned() } else { format!("ends within {days} days") };
             let severity = if days <= 7 { Severity::Error } else { Severity::Warning };
-            (Phase::Trouble { cause: format!("expiring {days}") }, severity, said)
+            (Phase::wrong(format!("expiring {days}")), severity, said)
         }
-        Condition::Misconfigured => (Phase::Trouble { cause: word }, Severity::Error, "is misconfigured".to_owned()),
-        Condition::NeedsHuman => (Phase::Trouble { cause: word }, Severity::Error, "needs somebody".to_owned()),
+        Condition::Misconfigured => (Phase::wrong(word), Severity::Error, "is misconfigured".to_owned()),
+        Condition::NeedsHuman => (Phase::wrong(word), Severity::Error, "needs somebody".to_owned()),
     };
     let detail = Some(detail.clone()).filter(|detail| !detail.is_empty());
     let hint = hint.as_ref().map(|hint| format!("What to do: {hint}"));
     Some(Event {
-        kind: "identity".to_owned(),
-        key: known.name.as_str().to_owned(),
-        job: None,
-        run: None,
-        phase,
-        changed: false,
-        severity,
-        title: format!("{whose} {said}"),
         lines: detail.into_iter().chain(hint).collect(),
-        outputs: Vec::new(),
+        ..Event::new("identity", known.name.as_str(), phase, severity, format!("{whose} {said}"))
     })
 }
 
@@ -142,7 +180,7 @@ pub fn configuration_refused(problem: &str) -> Event {
         problem.to_owned(),
         "The service goes on with the one before it. What to do: `graphkeeper check` names every mistake.".to_owned(),
     ];
-    let phase = Phase::Trouble { cause: "refused".to_owned() };
+    let phase = Phase::wrong("refused");
     configuration(phase, Severity::Error, "the saved configuration is not used", lines)
 }
 
@@ -153,18 +191,7 @@ pub fn configuration_good() -> Event {
 }
 
 fn configuration(phase: Phase, severity: Severity, title: &str, lines: Vec<String>) -> Event {
-    Event {
-        kind: "configuration".to_owned(),
-        key: "file".to_owned(),
-        job: None,
-        run: None,
-        phase,
-        changed: false,
-        severity,
-        title: title.to_owned(),
-        lines,
-        outputs: Vec::new(),
-    }
+    Event { lines, ..Event::new("configuration", "file", phase, severity, title) }
 }
 
 /// The history cannot be written; `what` is lost or waits for it.
@@ -173,7 +200,7 @@ pub fn history_unwritten(job: Option<&str>, what: &str, problem: &str, hint: Opt
     let hint = hint.map(|hint| format!("What to do: {hint}"));
     let lines = [Some(what.to_owned()), Some(problem.to_owned()), hint];
     let lines = lines.into_iter().flatten().collect();
-    let phase = Phase::Trouble { cause: "unwritten".to_owned() };
+    let phase = Phase::wrong("unwritten");
     history(phase, job, Severity::Error, "the history cannot be written", lines)
 }
 
@@ -184,18 +211,7 @@ pub fn history_written() -> Event {
 }
 
 fn history(phase: Phase, job: Option<&str>, severity: Severity, title: &str, lines: Vec<String>) -> Event {
-    Event {
-        kind: "history".to_owned(),
-        key: "database".to_owned(),
-        job: job.map(str::to_owned),
-        run: None,
-        phase,
-        changed: false,
-        severity,
-        title: title.to_owned(),
-        lines,
-        outputs: Vec::new(),
-    }
+    Event { job: job.map(str::to_owned), lines, ..Event::new("history", "database", phase, severity, title) }
 }
 
 /// Scheduled moments at which a job did not run although nobody wanted that: an event a job.
@@ -233,17 +249,11 @@ fn missed(job: &str, moments: &[&Moment]) -> Event {
         count => format!("{job} was not run at {count} scheduled moments ({cause})"),
     };
     let look = format!("`graphkeeper history missed --job {job}` lists them.");
+    let phase = Phase::Trouble { cause, manner: Manner::Passing };
     Event {
-        kind: "moments".to_owned(),
-        key: job.to_owned(),
         job: Some(job.to_owned()),
-        run: None,
-        phase: Phase::Passing { cause },
-        changed: false,
-        severity: Severity::Warning,
-        title,
         lines: reasons.into_iter().chain([look]).collect(),
-        outputs: Vec::new(),
+        ..Event::new("moments", job, phase, Severity::Warning, title)
     }
 }
 
@@ -253,18 +263,8 @@ mod tests {
     use crate::history::testing::at;
 
     fn ended(outcome: Outcome, reason: Option<&str>) -> Ended {
-        Ended {
-            job: "managers".to_owned(),
-            run: RunId::stored("7f3k0000"),
-            outcome,
-            reason: reason.map(str::to_owned),
-            message: "no changes".to_owned(),
-            hint: Some("look".to_owned()),
-            changed: false,
-            unresolved: None,
-            outputs: Vec::new(),
-            found: Vec::new(),
-        }
+        let said = (reason.map(str::to_owned), "no changes".to_owned(), Some("look".to_owned()));
+        Ended::plain("managers".to_owned(), RunId::stored("7f3k0000"), outcome, said)
     }
 
     #[test]
@@ -274,14 +274,14 @@ mod tests {
             match outcome {
                 Outcome::Busy => assert_eq!(event, None),
                 Outcome::Succeeded | Outcome::Planned => assert_eq!(event.unwrap().phase, Phase::Over),
-                _ => assert_eq!(event.unwrap().phase, Phase::Trouble { cause: outcome.to_string() }),
+                _ => assert_eq!(event.unwrap().phase, Phase::wrong(outcome.as_str())),
             }
         }
         assert_eq!(ended(Outcome::Failed, Some("too_soon")).event(), None);
         assert_eq!(ended(Outcome::Interrupted, Some("stopped")).event().unwrap().phase, Phase::News);
         let denied = ended(Outcome::Failed, Some("Authorization_RequestDenied")).event().unwrap();
         assert_eq!(denied.title, "managers failed (Authorization_RequestDenied)");
-        assert_eq!(denied.phase, Phase::Trouble { cause: "failed Authorization_RequestDenied".to_owned() });
+        assert_eq!(denied.phase, Phase::wrong("failed Authorization_RequestDenied"));
         assert_eq!(denied.lines[1], "What to do: look");
     }
 
@@ -296,8 +296,18 @@ mod tests {
         let reason = Some("AADSTS700082".to_owned());
         let dead =
             event(State { reason, hint: Some("sign in".to_owned()), ..State::plain(Condition::NeedsHuman) }).unwrap();
-        assert_eq!(dead.phase, Phase::Trouble { cause: "needs_human AADSTS700082".to_owned() });
+        assert_eq!(dead.phase, Phase::wrong("needs_human AADSTS700082"));
         assert_eq!((dead.trouble().as_str(), dead.lines), ("identity:app", vec!["What to do: sign in".to_owned()]));
+    }
+
+    #[test]
+    fn writes_that_do_not_show_are_told_until_all_do() {
+        let run = RunId::stored("7f3k0000");
+        let event = unconfirmed("managers", &run, &["ana", "bo", "cy", "di", "ed", "flo"]);
+        assert_eq!(event.title, "managers: Entra accepted 6 writes that do not show");
+        assert_eq!(event.lines[0], "The managers of ana, bo, cy, di, ed, …");
+        let over = unconfirmed("managers", &run, &[]);
+        assert_eq!((over.trouble(), over.phase), (event.trouble(), Phase::Over));
     }
 
     #[test]

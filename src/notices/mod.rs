@@ -10,6 +10,7 @@ mod compose;
 mod decide;
 mod digest;
 pub mod events;
+pub mod licenses;
 mod office;
 mod post;
 mod render;

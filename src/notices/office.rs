@@ -17,8 +17,9 @@ use crate::domain::notice::{Event, NoticeState, On, Tone};
 use crate::domain::run::{Outcome, RunId};
 use crate::history::History;
 use crate::history::error::HistoryError;
-use crate::history::notices::{DigestItem, NewNotice, Remembered, Standing, Telling, Told};
+use crate::history::notices::{DigestItem, Lately, NewNotice, Remembered, Standing, Telling, Told};
 use crate::history::outbox::Notice;
+use crate::history::runs::Closing;
 use crate::http::Client;
 use crate::notices::channel::{Transport, Undelivered};
 use crate::notices::compose;
@@ -116,10 +117,9 @@ impl Notices {
         if self.book.is_empty() {
             return None;
         }
-        let event = ended.event();
         let rules = self.book.jobs.get(&ended.job);
         let alert = rules.and_then(|rules| rules.unresolved_alert).zip(ended.unresolved);
-        let events: Vec<Event> = event.into_iter().chain(ended.found.iter().cloned()).collect();
+        let events: Vec<Event> = ended.event().into_iter().chain(ended.found.iter().cloned()).collect();
         if events.is_empty() && alert.is_none() {
             return None;
         }
@@ -127,7 +127,7 @@ impl Notices {
         let mut keys: Vec<String> = events.iter().map(Event::trouble).collect();
         keys.push(format!("unresolved:{}", ended.job));
         let job = Some(ended.job.clone());
-        Some(Telling::new(keys, job, move |remembered| {
+        Some(Telling::new(now, keys, job, move |remembered| {
             let mut told = Told { notices: pings(&book, &ended, now), ..Told::default() };
             for event in &events {
                 add(&book, event, remembered, &mut told, now);
@@ -143,6 +143,13 @@ impl Notices {
         }))
     }
 
+    /// The same for a run of `job` whose end somebody kept who did not live to write it.
+    #[must_use]
+    pub fn of_kept(&self, job: &str, end: &Closing) -> Option<Telling> {
+        let said = (end.reason.clone(), end.message.clone().unwrap_or_default(), end.hint.clone());
+        self.of_run(Ended::plain(job.to_owned(), end.run.clone(), end.outcome, said))
+    }
+
     /// Tells the dead-man's switches that a run begins.
     pub async fn run_begins(&self, job: &str, run: &RunId) {
         let channels: Vec<String> = self.book.pings(job).map(str::to_owned).collect();
@@ -150,7 +157,7 @@ impl Notices {
             return;
         }
         let (job, run, now) = (job.to_owned(), run.clone(), self.clock.now());
-        let telling = Telling::new(vec![format!("ping:{job}")], None, move |_| {
+        let telling = Telling::new(now, vec![format!("ping:{job}")], None, move |_| {
             let ping = |channel: &String| compose::ping(channel, &job, &run, Tone::Start, "began", now);
             Told { notices: channels.iter().map(ping).collect(), ..Told::default() }
         });
@@ -164,19 +171,8 @@ impl Notices {
         }
         let Ok(Some(row)) = self.history.run(run).await else { return };
         let Some(outcome) = row.outcome else { return };
-        let ended = Ended {
-            job: row.job,
-            run: row.id,
-            outcome,
-            reason: row.reason,
-            message: row.message.unwrap_or_default(),
-            hint: row.hint,
-            changed: false,
-            unresolved: None,
-            outputs: Vec::new(),
-            found: Vec::new(),
-        };
-        if let Some(telling) = self.of_run(ended) {
+        let said = (row.reason, row.message.unwrap_or_default(), row.hint);
+        if let Some(telling) = self.of_run(Ended::plain(row.job, row.id, outcome, said)) {
             self.write(&telling, "the end of a run").await;
         }
     }
@@ -187,7 +183,7 @@ impl Notices {
             return;
         }
         let (book, now) = (Arc::clone(&self.book), self.clock.now());
-        let telling = Telling::new(vec![event.trouble()], None, move |remembered| {
+        let telling = Telling::new(now, vec![event.trouble()], None, move |remembered| {
             let mut told = Told::default();
             add(&book, &event, remembered, &mut told, now);
             told
@@ -338,6 +334,10 @@ fn add(book: &Book, event: &Event, remembered: &Remembered, told: &mut Told, now
             Stands::Now(standing) => told.standings.push(*standing),
             Stands::Over => told.over.push((channel.to_owned(), key.clone())),
         }
+        told.over.extend(event.closes.iter().map(|moot| (channel.to_owned(), moot.clone())));
+        // What another job told already is no news.
+        let known = |lately: &Lately| lately.channel == channel && lately.key == key && lately.job != event.job;
+        let tell = tell.filter(|tone| *tone != Tone::News || !remembered.lately.iter().any(known));
         if let Some(tone) = tell {
             told.notices.push(compose::of_event(event, tone, before, (channel, rules.kind), &book.zone, now));
         }
@@ -362,7 +362,7 @@ fn pings(book: &Book, ended: &Ended, now: Timestamp) -> Vec<NewNotice> {
 
 /// A notice that is in no queue.
 fn loose(new: NewNotice) -> Notice {
-    let NewNotice { uid, channel, job, run, kind, tone, severity, title, lines, outputs, made_at } = new;
+    let NewNotice { uid, channel, job, run, kind, key: _, tone, severity, title, lines, outputs, made_at } = new;
     Notice {
         id: 0,
         uid,

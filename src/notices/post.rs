@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::domain::notice::{Event, On, Phase};
-use crate::domain::run::RunId;
 use crate::history::error::HistoryError;
 use crate::history::notices::{Remembered, Standing, Telling, Told};
 use crate::history::outbox::{Attempt, Notice};
@@ -38,10 +37,15 @@ pub struct Delivered {
     pub failed: usize,
 }
 
-/// Delivers until `stop`, by the rules and channels that `current` gives at the time.
+/// How long the last round may take, when the service leaves.
+const LAST_ROUND: Duration = Duration::from_secs(2);
+
+/// Delivers until `stop`, by the rules and channels that `current` gives at the time; then what came of the last runs, as far
+/// as that is quick.
 pub async fn serve(current: impl Fn() -> Notices + Send, stop: CancellationToken) {
     let mut told_for = None;
     loop {
+        let leaves = stop.is_cancelled();
         let notices = current();
         let round = async {
             if told_for.as_ref().is_none_or(|book| !std::sync::Arc::ptr_eq(book, &notices.book)) {
@@ -52,14 +56,24 @@ pub async fn serve(current: impl Fn() -> Notices + Send, stop: CancellationToken
                 return Ok(None);
             }
             notices.tend().await?;
-            notices.deliver(None).await?;
+            notices.deliver().await?;
             notices.history.next_notice().await
         };
+        let too_late = async {
+            stop.cancelled().await;
+            tokio::time::sleep(LAST_ROUND).await;
+        };
         // What is cut off is in the queue, and is sent again by the next one.
-        let Some(next) = stop.run_until_cancelled(round).await else { return };
+        let next = tokio::select! {
+            next = round => next,
+            () = too_late => return,
+        };
         let wait = notices.wait(next);
+        if leaves {
+            return;
+        }
         tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => {}
             () = notices.shared.wake.notified() => {}
             () = tokio::time::sleep(wait) => {}
         }
@@ -103,9 +117,10 @@ impl Notices {
         let now = self.clock.now();
         let standings = self.history.standings().await?;
         // Read first, as hardly ever anything is due; then decided again where it is written.
-        if ticks(&self.book, &Remembered { standings, share: None }, now) != Told::default() {
+        if ticks(&self.book, &Remembered { standings, ..Remembered::default() }, now) != Told::default() {
             let book = std::sync::Arc::clone(&self.book);
-            self.history.tell(&Telling::new(Vec::new(), None, move |remembered| ticks(&book, remembered, now))).await?;
+            let decide = move |remembered: &Remembered| ticks(&book, remembered, now);
+            self.history.tell(&Telling::new(now, Vec::new(), None, decide)).await?;
         }
         let standings = self.history.standings().await?;
         for event in self.history.identities().await?.iter().filter_map(events::identity) {
@@ -132,15 +147,24 @@ impl Notices {
         Ok(())
     }
 
-    /// Delivers what is due, of one run alone where one is named.
+    /// All that the clock brings and all that is due, once: for a process that does not stay, where no service does it.
     ///
     /// # Errors
     ///
-    /// The queue cannot be read. What became of each notice is in the history.
-    pub async fn deliver(&self, run: Option<&RunId>) -> Result<Delivered, HistoryError> {
+    /// The queue cannot be used. What became of each notice is in the history.
+    pub async fn attend(&self) -> Result<Delivered, HistoryError> {
+        if self.book.is_empty() {
+            return Ok(Delivered::default());
+        }
+        self.tend().await?;
+        self.deliver().await
+    }
+
+    /// Delivers what is due.
+    async fn deliver(&self) -> Result<Delivered, HistoryError> {
         let mut all = Delivered::default();
         loop {
-            let due = self.history.due_notices(run, self.clock.now(), ROUND).await?;
+            let due = self.history.due_notices(self.clock.now(), ROUND).await?;
             let mut by_channel: BTreeMap<String, Vec<Notice>> = BTreeMap::new();
             let due = due.into_iter().filter(|notice| self.channels.contains_key(&notice.channel));
             for notice in due {
@@ -224,7 +248,7 @@ fn is_news(book: &Book, standings: &[Standing], event: &Event) -> bool {
     book.listeners(event.job.as_deref()).any(|(channel, ..)| {
         let stands = standings.iter().find(|standing| standing.channel == channel && standing.key == key);
         match &event.phase {
-            Phase::Trouble { cause } | Phase::Passing { cause } => stands.is_none_or(|stands| stands.cause != *cause),
+            Phase::Trouble { cause, .. } => stands.is_none_or(|stands| stands.cause != *cause),
             Phase::Over => stands.is_some(),
             Phase::News => true,
         }

@@ -61,6 +61,19 @@ impl Smtp {
         }
     }
 
+    /// Connects, protects the connection, signs in and leaves, without a mail.
+    pub(super) async fn ready(&self) -> Result<(), Undelivered> {
+        let transport = self.transport()?;
+        match tokio::time::timeout(LIMIT, transport.test_connection()).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(Undelivered::new(format!("{} does not go on after the greeting", self.host), None)),
+            Ok(Err(error)) => Err(self.refused(&error)),
+            Err(_) => {
+                Err(Undelivered::new(format!("no answer of {} within {} seconds", self.host, LIMIT.as_secs()), None))
+            }
+        }
+    }
+
     fn transport(&self) -> Result<AsyncSmtpTransport<Tokio1Executor>, Undelivered> {
         let tls = || {
             let mut parameters = TlsParameters::builder(self.host.clone());

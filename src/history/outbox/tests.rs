@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::notice::Manner;
 use crate::history::notices::{DigestItem, NewNotice, Standing, Telling, Told};
 use crate::history::testing::{Place, at, query_plan, rows};
 
@@ -9,6 +10,7 @@ fn new(number: u32, tone: Tone) -> NewNotice {
         job: Some("managers".to_owned()),
         run: Some(RunId::stored("aaaa0001")),
         kind: "run".to_owned(),
+        key: Some("run:managers".to_owned()),
         tone,
         severity: Severity::Error,
         title: "managers failed".to_owned(),
@@ -24,7 +26,8 @@ fn standing(channel: &str, key: &str) -> Standing {
         key: key.to_owned(),
         job: Some("managers".to_owned()),
         cause: "failed".to_owned(),
-        passing: false,
+        causes: vec!["failed".to_owned()],
+        manner: Manner::Lasting,
         severity: Severity::Error,
         title: "managers failed".to_owned(),
         lines: vec!["one".to_owned()],
@@ -37,13 +40,13 @@ fn standing(channel: &str, key: &str) -> Standing {
 }
 
 async fn tell(place: &Place, told: Told) {
-    let telling = Telling::new(Vec::new(), Some("managers".to_owned()), move |_| told.clone());
+    let telling = Telling::new(at(0), Vec::new(), Some("managers".to_owned()), move |_| told.clone());
     place.history.tell(&telling).await.unwrap();
 }
 
 async fn queued(place: &Place, notices: Vec<NewNotice>) -> Vec<Notice> {
     tell(place, Told { notices, ..Told::default() }).await;
-    place.history.due_notices(None, at(0), 10).await.unwrap()
+    place.history.due_notices(at(0), 10).await.unwrap()
 }
 
 #[tokio::test]
@@ -54,7 +57,7 @@ async fn a_notice_comes_back_as_it_was_made_and_one_process_alone_delivers_it() 
     let history = &place.history;
     assert!(history.claim_notice(notice.id, at(0), at(60)).await.unwrap());
     assert!(!history.claim_notice(notice.id, at(1), at(61)).await.unwrap(), "somebody is at it");
-    assert!(history.due_notices(None, at(1), 10).await.unwrap().is_empty());
+    assert!(history.due_notices(at(1), 10).await.unwrap().is_empty());
     assert_eq!(history.next_notice().await.unwrap(), Some(at(60)));
     assert!(history.claim_notice(notice.id, at(60), at(120)).await.unwrap(), "who was at it is gone");
     history.settle_notice(&notice, &Attempt::Delivered, at(61)).await.unwrap();
@@ -77,14 +80,14 @@ async fn a_channel_that_does_not_work_waits_as_a_whole_and_tells_since_when() {
     };
     history.settle_notice(&notices[0], &later(30, true), at(0)).await.unwrap();
     history.settle_notice(&notices[0], &later(60, true), at(30)).await.unwrap();
-    assert!(history.due_notices(None, at(59), 10).await.unwrap().is_empty());
+    assert!(history.due_notices(at(59), 10).await.unwrap().is_empty());
     let channel = history.channels().await.unwrap().remove(0);
     let failing = channel.failing.unwrap();
     assert_eq!((failing.since, failing.problem.as_str(), channel.waiting), (at(0), "no 60", 2));
     history.hurry_notices(at(40)).await.unwrap();
-    assert_eq!(history.due_notices(None, at(40), 10).await.unwrap().len(), 2);
+    assert_eq!(history.due_notices(at(40), 10).await.unwrap().len(), 2);
     history.settle_notice(&notices[0], &later(99, false), at(40)).await.unwrap();
-    assert_eq!(history.due_notices(None, at(40), 10).await.unwrap()[0].id, notices[1].id, "it alone is not taken");
+    assert_eq!(history.due_notices(at(40), 10).await.unwrap()[0].id, notices[1].id, "it alone is not taken");
     history.settle_notice(&notices[1], &Attempt::Delivered, at(41)).await.unwrap();
     let channel = history.channels().await.unwrap().remove(0);
     assert_eq!((channel.failing, channel.delivered_at), (None, Some(at(41))));
@@ -114,7 +117,7 @@ async fn what_is_not_configured_any_more_is_forgotten() {
     assert_eq!(history.standings().await.unwrap().len(), 2);
     history.keep_notices_of(&["ops"], &["managers"], at(9)).await.unwrap();
     assert_eq!(history.standings().await.unwrap(), [standing("ops", "run:managers")]);
-    assert_eq!(history.due_notices(None, at(9), 10).await.unwrap().len(), 1);
+    assert_eq!(history.due_notices(at(9), 10).await.unwrap().len(), 1);
     assert_eq!(rows(history, "unresolved_share").await, 1);
     history.keep_notices_of(&["ops"], &["licenses"], at(9)).await.unwrap();
     assert_eq!((history.standings().await.unwrap().len(), rows(history, "unresolved_share").await), (0, 0));

@@ -14,6 +14,7 @@ use crate::jobs::managers::Managers;
 use crate::jobs::managers::apply::{Applied, Plan, manager_of};
 use crate::jobs::managers::fate::Fate;
 use crate::jobs::runner::{Context, unless_stopped};
+use crate::notices::events;
 use crate::reconcile::settle::{Settlement, settle};
 
 /// A write to be read back.
@@ -109,6 +110,11 @@ pub(super) async fn settle_open(job: &Managers, context: &Context) -> Result<usi
         })
         .collect();
     let settled = look_at(job, context, &pending).await?;
+    let hidden = open.iter().zip(&settled).filter(|(_, settled)| **settled == Some(Confirmation::Unconfirmed));
+    let logins: Vec<&str> = hidden.map(|(change, _)| change.login.as_str()).collect();
+    if !logins.is_empty() {
+        context.found.add(events::unconfirmed(&context.job, &context.run, &logins));
+    }
     let noted: Vec<(ChangeId, Confirmation)> =
         pending.iter().zip(settled).filter_map(|(pending, settled)| Some((pending.row, settled?))).collect();
     context.history.record_confirmations(&noted, context.now()).await?;
