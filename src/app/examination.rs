@@ -9,10 +9,13 @@ use crate::app::clients::Clients;
 use crate::app::{App, AppError, make_state};
 use crate::auth::Authorizer;
 use crate::clock::Clock;
+use crate::config::notices::{Sender, Way as Channel};
 use crate::config::settings::{AppAuth, JobSettings, ManagersSettings, OktaAuth, Settings, Work};
 use crate::doctor::Patient;
 use crate::doctor::examine::OKTA_WISHES;
-use crate::doctor::observed::{AppBy, AppFacts, Facts, JobFacts, ManagersFacts, OktaBy, OktaFacts, UserFacts, Way};
+use crate::doctor::observed::{
+    AppBy, AppFacts, Facts, JobFacts, MailFacts, ManagersFacts, OktaBy, OktaFacts, UserFacts, Way,
+};
 use crate::domain::request::{self, Asker};
 use crate::domain::run::Mode;
 use crate::graph::raw;
@@ -54,7 +57,8 @@ fn patient(settings: &Settings, clients: &Clients, clock: &Arc<dyn Clock>) -> Pa
     let (app, user) = (parts.app.map(apart), parts.user.map(apart));
     let facts = Facts { ways: ways(settings, &parts.http), ..facts(settings, clock.now()) };
     let graph = parts.graph.with(parts.http, app.clone(), user.clone());
-    Patient { facts, okta, app, user, graph, clock: Arc::clone(clock) }
+    let channels = super::notices::channels(settings, &graph, clients);
+    Patient { facts, okta, app, user, graph, channels, clock: Arc::clone(clock) }
 }
 
 fn facts(settings: &Settings, now: Timestamp) -> Facts {
@@ -74,7 +78,14 @@ fn facts(settings: &Settings, now: Timestamp) -> Facts {
         },
     });
     let user = settings.entra.user.as_ref().map(|user| UserFacts { client_id: user.client_id.clone() });
-    Facts { okta, app, user, jobs: settings.jobs.values().map(job).collect(), ways: Vec::new() }
+    let mails = settings.notices.iter().filter_map(|(name, channel)| match &channel.way {
+        Channel::Graph(mail) => {
+            Some(MailFacts { channel: name.clone(), as_app: matches!(mail.sender, Sender::App { .. }) })
+        }
+        _ => None,
+    });
+    let (jobs, mails) = (settings.jobs.values().map(job).collect(), mails.collect());
+    Facts { okta, app, user, jobs, ways: Vec::new(), mails }
 }
 
 /// The way to each service.

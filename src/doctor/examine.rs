@@ -1,5 +1,6 @@
 //! The short loop that asks: a sign-in of each identity, one page of each listing, a sample of people for each managers job.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::doctor::sample::{Sample, Tried};
 use crate::graph::{Account, Expand, GraphClient, GraphError, Identity, Page};
 use crate::http::calls::{CALLS, CallLog, Service};
 use crate::jobs::progress::Progress;
+use crate::notices::Transport;
 use crate::okta::{App, OktaClient, User};
 
 /// How long one question may take, its tries and waits included.
@@ -37,6 +39,8 @@ pub struct Patient {
     pub app: Option<Arc<Authorizer>>,
     pub user: Option<Arc<Authorizer>>,
     pub graph: GraphClient,
+    /// Those on whom people are told, by name.
+    pub channels: BTreeMap<String, Transport>,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -117,6 +121,9 @@ async fn observe(patient: &Patient, progress: &Progress) -> Observed {
     seen.samples = samples(patient, &ours, &theirs).await;
     ours.tell(&mut seen);
     theirs.tell(&mut seen);
+    progress.say("looking at the channels", 0, None);
+    let ready = patient.channels.iter().map(async |(name, channel)| (name.clone(), ask(channel.ready()).await));
+    seen.channels = futures_util::future::join_all(ready).await;
     seen
 }
 

@@ -41,6 +41,7 @@ words! {
         Federation => "federation",
         OktaPush => "okta_push",
         Subscription => "subscription",
+        Channel => "channel",
     }
 }
 
@@ -76,6 +77,7 @@ impl Check {
                 "two programs that write managers undo each other; with User Sync or Universal Sync Okta locks accounts, and \
                  Graph refuses to write them"
             }
+            Self::Channel => "whoever is not told of a failure takes silence for success",
             Self::Subscription => "when a subscription leaves its state, mailboxes and data go with it",
         }
     }

@@ -12,6 +12,7 @@ use crate::graph::{Domain, GraphError, Organization, RawAnswer, Subscription, Sy
 use crate::http::Method;
 use crate::http::heard::Heard;
 use crate::jobs::managers::ScopeRule;
+use crate::notices::Undelivered;
 use crate::okta::{App, OktaError};
 use crate::reconcile::policy::Policy;
 
@@ -23,6 +24,8 @@ pub struct Facts {
     pub user: Option<UserFacts>,
     pub jobs: Vec<JobFacts>,
     pub ways: Vec<Way>,
+    /// Channels that send mail by Graph.
+    pub mails: Vec<MailFacts>,
 }
 
 /// The identity towards Okta.
@@ -87,6 +90,14 @@ pub struct ManagersFacts {
     pub policy: Policy,
 }
 
+/// A channel that sends mail by Graph.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailFacts {
+    pub channel: String,
+    /// As the application, or as the person.
+    pub as_app: bool,
+}
+
 /// Which way the requests to a service take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Way {
@@ -129,6 +140,12 @@ impl Trouble {
 impl From<AuthError> for Trouble {
     fn from(error: AuthError) -> Self {
         Self::new(&error, error.class(), error.hint(), false)
+    }
+}
+
+impl From<Undelivered> for Trouble {
+    fn from(undelivered: Undelivered) -> Self {
+        Self { turn: Turn::Later, message: undelivered.problem, hint: undelivered.hint, denied: false }
     }
 }
 
@@ -180,4 +197,6 @@ pub struct Observed {
     /// Requests as the person, by path.
     pub requests: Vec<(String, Result<RawAnswer, Trouble>)>,
     pub samples: Vec<Result<Sample, (String, Trouble)>>,
+    /// What shows of each channel without a notice being sent.
+    pub channels: Vec<(String, Result<&'static str, Trouble>)>,
 }

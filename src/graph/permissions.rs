@@ -63,6 +63,13 @@ const WRITE_USERS: Needed = Needed {
     grant: "grant the application permission User.ReadWrite.All and give admin consent",
 };
 
+const SEND_MAIL: Needed = Needed {
+    least: "Mail.Send",
+    more: &[],
+    grant: "grant Mail.Send (application; delegated when the user sends) and give admin consent; a person signs in again with \
+            `graphkeeper login`",
+};
+
 impl Needed {
     /// Whether one of these permissions is enough.
     #[must_use]
@@ -82,6 +89,8 @@ pub fn needed(method: &Method, path: &str) -> Option<Needed> {
         READ_ORGANIZATION
     } else if path.contains("/directory/onpremisessynchronization") {
         READ_SYNCHRONIZATION
+    } else if path.ends_with("/sendmail") {
+        SEND_MAIL
     } else if path.contains("/domains") {
         READ_DOMAINS
     } else if path.ends_with("/me") || path.contains("/me/") {
@@ -116,6 +125,9 @@ mod tests {
             ("/directory/onPremisesSynchronization", &["Directory.ReadWrite.All"], false),
         ] {
             assert_eq!(met(path, granted), enough, "{path} with {granted:?}");
+        }
+        for path in ["/me/sendMail", "/users/{id}/sendMail"] {
+            assert_eq!(needed(&Method::POST, path).map(|needed| needed.least), Some("Mail.Send"));
         }
         assert_eq!(needed(&Method::GET, "/groups"), None);
         let write = needed(&Method::PUT, "/users/1/manager/$ref").unwrap();

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::auth::Granted;
 use crate::doctor::finding::{Check, Finding, Turn};
 use crate::doctor::judge::{counted, day, days, registration};
-use crate::doctor::observed::{AppBy, Facts, JobFacts, Observed, OktaBy, Trouble};
+use crate::doctor::observed::{AppBy, Facts, Observed, OktaBy, Trouble};
 use crate::graph::permissions::{Needed, needed};
 use crate::http::Method;
 
@@ -99,7 +99,8 @@ pub(super) fn permissions(facts: &Facts, seen: &Observed) -> Vec<Finding> {
         findings.push(okta_scopes(scopes, granted.as_ref()));
     }
     if let (Some(app), Some(Ok(granted))) = (&facts.app, &seen.app) {
-        let calls = calls(&facts.jobs, |job| job.app_calls.clone());
+        let jobs = facts.jobs.iter().map(|job| (&job.name, job.app_calls.clone()));
+        let calls = calls(jobs.chain(mails(facts, true, "/users/{id}/sendMail")));
         let roles = granted.as_ref().map(|granted| granted.roles.as_slice());
         let page = "API permissions, Add a permission, Microsoft Graph, Application permissions";
         findings.extend(compared(APP, &registration(&app.client_id, page), &calls, roles));
@@ -107,7 +108,8 @@ pub(super) fn permissions(facts: &Facts, seen: &Observed) -> Vec<Finding> {
     }
     if let (Some(user), Some(Ok(granted))) = (&facts.user, &seen.user) {
         let read = |path: &String| (Method::GET, path.clone());
-        let calls = calls(&facts.jobs, |job| job.user_calls.iter().map(read).collect());
+        let jobs = facts.jobs.iter().map(|job| (&job.name, job.user_calls.iter().map(read).collect()));
+        let calls = calls(jobs.chain(mails(facts, false, "/me/sendMail")));
         let scopes = granted.as_ref().map(|granted| granted.scopes.as_slice());
         let page = "API permissions, Add a permission, Microsoft Graph, Delegated permissions";
         findings.extend(compared(USER, &registration(&user.client_id, page), &calls, scopes));
@@ -118,17 +120,26 @@ pub(super) fn permissions(facts: &Facts, seen: &Observed) -> Vec<Finding> {
 /// What is needed, with the jobs that need it.
 type Calls = Vec<(Needed, Vec<String>)>;
 
-fn calls(jobs: &[JobFacts], of: impl Fn(&JobFacts) -> Vec<(Method, String)>) -> Calls {
+/// Who calls, a job or a channel, and what.
+type Caller<'a> = (&'a String, Vec<(Method, String)>);
+
+fn calls<'a>(callers: impl Iterator<Item = Caller<'a>>) -> Calls {
     let mut calls: BTreeMap<&'static str, (Needed, Vec<String>)> = BTreeMap::new();
-    for job in jobs {
-        for need in of(job).iter().filter_map(|(method, path)| needed(method, path)) {
+    for (name, made) in callers {
+        for need in made.iter().filter_map(|(method, path)| needed(method, path)) {
             let (_, names) = calls.entry(need.least).or_insert((need, Vec::new()));
-            if !names.contains(&job.name) {
-                names.push(job.name.clone());
+            if !names.contains(name) {
+                names.push(name.clone());
             }
         }
     }
     calls.into_values().collect()
+}
+
+/// The channels that send mail as the application, or as the person.
+fn mails<'a>(facts: &'a Facts, as_app: bool, path: &str) -> impl Iterator<Item = Caller<'a>> {
+    let own = facts.mails.iter().filter(move |mail| mail.as_app == as_app);
+    own.map(move |mail| (&mail.channel, vec![(Method::POST, path.to_owned())]))
 }
 
 fn compared(about: &str, place: &str, calls: &Calls, granted: Option<&[String]>) -> Vec<Finding> {

@@ -1,5 +1,6 @@
 //! Findings from observations: the same answers, the same findings, in the same order. No clock, no network.
 
+mod channels;
 mod identity;
 mod network;
 mod people;
@@ -33,6 +34,7 @@ pub(super) fn findings(facts: &Facts, seen: &Observed) -> Vec<Finding> {
     all.extend(tenant::federation(facts, seen));
     all.extend(tenant::okta_push(facts, seen));
     all.extend(tenant::subscriptions(seen));
+    all.extend(channels::channels(seen));
     all.sort_by_key(|finding| finding.severity);
     all
 }

@@ -62,6 +62,7 @@ fn facts(by: OktaBy, app: AppBy) -> Facts {
         user: Some(UserFacts { client_id: "3333".to_owned() }),
         jobs: vec![managers, licenses],
         ways: Vec::new(),
+        mails: Vec::new(),
     }
 }
 
