@@ -14,9 +14,13 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::support::Org;
+use crate::support::hook::Hook;
+use crate::support::{Org, until};
 
 const PACK: &str = "DEVELOPERPACK_E5";
+
+/// What people call it.
+const NAME: &str = "Microsoft 365 E5 Developer (without Windows and Audio Conferencing)";
 
 /// Every morning at six, the floor between calls as in a real tenant.
 const DAILY: &str = r#"
@@ -37,7 +41,7 @@ async fn pass(org: &Org, days: i64) {
 }
 
 /// The year: on which day what Microsoft does, and what the runs of that day are to say of it: the gauge, how many calls
-/// were made, and the events of the keepalive and of the licenses job.
+/// were made, and the events of the keepalive and of the licenses job. What people are told of it is in [`TOLD`].
 const YEAR: [(i64, &str, &str, usize, &str, &str); 25] = [
     (0, "ends in 90 days", "active 90, never moved, 2 since", 2, "", ""),
     (30, "", "active 60, never moved, 4 since", 2, "", ""),
@@ -65,6 +69,41 @@ const YEAR: [(i64, &str, &str, usize, &str, &str); 25] = [
     (346, "", "active 89, never moved, 4 since", 2, "", ""),
     (364, "", "active 71, never moved, 6 since", 2, "", ""),
 ];
+
+/// What whoever wants to hear of failures alone is told of the year, by day; on all other days nothing. Two jobs see the same
+/// end and the same move, and it is told once. A run that fails for days is told once, and again as reminded of.
+const TOLD: [(i64, &[&str]); 14] = [
+    (61, &["new license: E5 ends in 29 days"]),
+    (80, &["recovered license: E5 ends on"]),
+    (151, &["new license: E5 ends in 29 days"]),
+    (170, &["recovered license: E5 ends on"]),
+    (241, &["new license: E5 ends in 29 days"]),
+    (257, &["changed license: E5 ends in 13 days"]),
+    (264, &["changed license: E5 ends in 6 days"]),
+    (270, &["changed license: E5 ends within a day"]),
+    (271, &["new license: E5 has expired", "new license: E5: Enabled became Warning"]),
+    (301, &["changed license: E5: Warning became Suspended"]),
+    (
+        331,
+        &[
+            "changed license: E5 is no longer among the tenant's subs",
+            "news license: E5 is no longer among the tenant's prod",
+        ],
+    ),
+    (332, &["new run: keepalive failed (subscription_gone)"]),
+    (338, &["reminder run: keepalive failed (subscription_gone)"]),
+    (345, &["recovered license: E5 is Enabled again", "recovered run: keepalive succeeded"]),
+];
+
+/// What was told since the notice of that number, of runs and of licenses, and the number of the last one.
+async fn told_since(org: &Org, last: i64) -> (Vec<String>, i64) {
+    let mut database = org.database().await;
+    let said = "select tone || ' ' || kind || ': ' || title from notice where id > LAST and kind in ('run', 'license')";
+    let mut told = database.texts(&said.replace("LAST", &last.to_string())).await;
+    told.iter_mut().for_each(|one| *one = one.replace(NAME, "E5"));
+    told.sort();
+    (told, database.number("select coalesce(max(id), 0) from notice").await)
+}
 
 fn microsoft_does(org: &Org, what: &str, (skus, subscriptions): &(Vec<Sku>, Vec<Subscription>)) {
     let entra = org.world().entra();
@@ -140,7 +179,12 @@ async fn the_gauge_and_the_events_of_a_year_are_those_of_its_days() {
     // Far from now, so that no moment comes by itself.
     let hour = (SystemClock.now().to_zoned(TimeZone::UTC).hour() + 12) % 24;
     let schedule = format!("0 {hour} * * *\"\ntimezone = \"UTC");
-    org.configure(&DAILY.replace("HOUR", &schedule));
+    let hook = Hook::start().await;
+    let channel = format!(
+        "[notices.ops]\nkind = \"webhook\"\nurl = {}\nremind = [\"1 day\", \"14 days\"]\n",
+        org.secret("hook-url", &hook.url)
+    );
+    org.configure(&(DAILY.replace("HOUR", &schedule) + &channel));
     let before = {
         let mut state = org.world().write();
         state.entra.skus[0].consumed = 12;
@@ -151,7 +195,7 @@ async fn the_gauge_and_the_events_of_a_year_are_those_of_its_days() {
     service.terminate();
     service.finish().await.exits(0);
     println!("{:>3}  {:<16} {:<49} {:>5}  {:<15} licenses", "day", "Microsoft", "gauge", "calls", "keepalive");
-    let mut today = -1;
+    let (mut today, mut last) = (-1, 0);
     for (day, does, expected, made, noticed, of_licenses) in YEAR {
         pass(&org, day - today).await;
         today = day;
@@ -165,8 +209,33 @@ async fn the_gauge_and_the_events_of_a_year_are_those_of_its_days() {
         let ends = if made == 0 { ("failed", "subscription_gone") } else { ("succeeded", "") };
         assert_eq!((&keepalive["outcome"], keepalive["reason"].as_str().unwrap_or_default()), (&ends.0.into(), ends.1));
         assert_eq!((&keepalive["trigger"], &licenses["outcome"]), (&"schedule".into(), &"succeeded".into()));
+        let told;
+        (told, last) = told_since(&org, last).await;
+        told.iter().for_each(|one| println!("{:>70}{one}", ""));
+        let expected = TOLD.iter().find(|(on, _)| *on == day).map_or(&[][..], |(_, told)| told);
+        let as_expected = told.iter().zip(expected).all(|(told, expected)| told.starts_with(expected));
+        assert!(told.len() == expected.len() && as_expected, "day {day}: {told:#?} for {expected:#?}");
     }
+    all_arrived(&org, &hook).await;
     afterwards(&org).await;
+}
+
+/// What was queued when the service left came with its next start, each notice once.
+async fn all_arrived(org: &Org, hook: &Hook) {
+    let service = org.serve().await;
+    until(org, "nothing waits", "select count(*) = 0 from notice where state = 'waiting'").await;
+    service.terminate();
+    service.finish().await.exits(0);
+    let mut database = org.database().await;
+    let mut queued = database.texts("select uid from notice where state = 'delivered'").await;
+    let mut arrived: Vec<String> =
+        hook.received().iter().map(|received| received.header("graphkeeper-notice").to_owned()).collect();
+    queued.sort();
+    arrived.sort();
+    // One that was under way when the service left comes again, under its own id.
+    arrived.dedup();
+    assert_eq!(queued, arrived);
+    assert_eq!(database.number("select count(*) from notice where state <> 'delivered'").await, 0);
 }
 
 /// The year as it is told at its end.

@@ -44,6 +44,8 @@ struct Desk {
     received: watch::Sender<Vec<Received>>,
     /// The status of every answer, if it is to be another one than 200.
     status: Mutex<Option<u16>>,
+    /// Whether answers are held back.
+    holds: watch::Sender<bool>,
 }
 
 impl Hook {
@@ -51,7 +53,7 @@ impl Hook {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (received, _) = watch::channel(Vec::new());
-        let state = Arc::new(Desk { received, status: Mutex::default() });
+        let state = Arc::new(Desk { received, status: Mutex::default(), holds: watch::Sender::new(false) });
         let router = Router::new().fallback(take).with_state(Arc::clone(&state));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { url, state }
@@ -60,6 +62,11 @@ impl Hook {
     /// Answers everything so from now on; `None`: well.
     pub(crate) fn answers(&self, status: Option<u16>) {
         *self.state.status.lock().unwrap() = status;
+    }
+
+    /// Takes what comes and gives no answer, until it may.
+    pub(crate) fn holds(&self, holds: bool) {
+        self.state.holds.send_replace(holds);
     }
 
     pub(crate) fn received(&self) -> Vec<Received> {
@@ -87,6 +94,8 @@ async fn take(State(desk): State<Arc<Desk>>, method: Method, uri: Uri, headers: 
     let target = uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     let body = String::from_utf8_lossy(&body).into_owned();
     desk.received.send_modify(|all| all.push(Received { target, headers, body }));
+    let mut holds = desk.holds.subscribe();
+    let _ = holds.wait_for(|holds| !holds).await;
     let status = desk.status.lock().unwrap().unwrap_or(200);
     StatusCode::from_u16(status).unwrap()
 }

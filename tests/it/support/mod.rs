@@ -9,6 +9,7 @@ pub(crate) mod terminal;
 
 use std::fs;
 use std::ops::Deref;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -65,6 +66,14 @@ impl Org {
         let text = sandbox.configuration(home.path()).unwrap();
         fs::write(home.path().join("graphkeeper.toml"), text).unwrap();
         Self { sandbox, home, env: Vec::new() }
+    }
+
+    /// A secret file at home, as the configuration refers to it.
+    pub(crate) fn secret(&self, name: &str, text: &str) -> String {
+        let path = self.home().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        format!("{{ file = \"{}\" }}", path.display())
     }
 
     /// Nobody in Okta yet.

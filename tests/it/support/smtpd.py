@@ -1,6 +1,6 @@
 """A real SMTP server (aiosmtpd) on a port of loopback: prints the port, then each mail as a line of JSON.
 
-Usage: smtpd.py plain|starttls|implicit CERTIFICATE KEY. The password of `graphkeeper` is `right`; with TLS it is required.
+Usage: smtpd.py plain|starttls|implicit CERTIFICATE KEY. The password of `graphkeeper` is PASSWORD; with TLS it is required.
 """
 
 import asyncio
@@ -9,6 +9,9 @@ import ssl
 import sys
 
 from aiosmtpd.smtp import SMTP, AuthResult
+
+
+PASSWORD = b"CANARY-of-the-mail-server"
 
 
 class Mailbox:
@@ -25,7 +28,7 @@ class Mailbox:
 
 
 def authenticate(server, session, envelope, mechanism, login):
-    return AuthResult(success=login.login == b"graphkeeper" and login.password == b"right", handled=False)
+    return AuthResult(success=login.login == b"graphkeeper" and login.password == PASSWORD, handled=False)
 
 
 async def serve(mode, certificate, key):
