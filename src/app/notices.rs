@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::app::clients::Clients;
+use crate::app::identities::who;
 use crate::app::secrets::unheld;
 use crate::auth::Source;
 use crate::clock::Clock;
@@ -12,6 +13,7 @@ use crate::config::notices::{ChannelSettings, Sender, Way};
 use crate::config::notices::{SmtpMail, Tls};
 use crate::config::secrets::SecretRef;
 use crate::config::settings::Settings;
+use crate::domain::condition::IdentityName;
 use crate::domain::notice::On;
 use crate::graph::{GraphClient, Identity};
 use crate::history::History;
@@ -52,7 +54,13 @@ fn book(settings: &Settings) -> Book {
         let rules = JobRules { on: job.notices.on.clone(), unresolved_alert: job.notices.unresolved_alert };
         (job.name.clone(), rules)
     });
-    Book { channels: channels.collect(), jobs: jobs.collect::<BTreeMap<_, _>>(), zone: settings.zone.tz.clone() }
+    let identities = IdentityName::ALL.iter().filter_map(|name| Some((*name, who(settings, *name)?)));
+    Book {
+        channels: channels.collect(),
+        jobs: jobs.collect(),
+        identities: identities.collect(),
+        zone: settings.zone.tz.clone(),
+    }
 }
 
 fn rules(channel: &ChannelSettings) -> ChannelRules {

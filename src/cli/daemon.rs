@@ -120,6 +120,8 @@ pub(super) async fn serve(
     let looking = tokio::spawn(look(Arc::clone(&live)));
     let (housed, leave) = (Arc::clone(&live), CancellationToken::new());
     let upkeep = tokio::spawn(upkeep(move || housed.current(), leave.clone()));
+    // The file in force is good, whatever was told of an edit before.
+    live.current().notices().tell(events::configuration_good()).await;
     let post = CancellationToken::new();
     let posting = {
         let live = Arc::clone(&live);

@@ -425,7 +425,8 @@ async fn add_notice(tx: &mut Write<'_>, notice: &NewNotice) -> Result<(), Histor
     let outputs = (!notice.outputs.is_empty()).then(|| json!(notice.outputs).to_string());
     sqlx::query!(
         "insert into notice (uid, channel, job, run, kind, key, tone, severity, title, lines, outputs, made_at, next_try)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12)",
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,
+                 max(?12, coalesce((select held_until from channel where name = ?2), 0)))",
         notice.uid,
         notice.channel,
         notice.job,

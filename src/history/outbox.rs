@@ -70,6 +70,8 @@ pub enum Attempt {
         problem: String,
         hint: Option<String>,
     },
+    /// Nothing was tried: it tells of a time that is over.
+    TooOld,
 }
 
 /// Which notices to list. The default lists the newest of all.
@@ -197,10 +199,21 @@ impl History {
                 )
                 .execute(&mut *tx)
                 .await?;
+                // What waited for the channel need not wait any longer.
+                sqlx::query!(
+                    "update notice set next_try = ?2
+                      where channel = ?1 and state = 'waiting' and next_try > ?2
+                        and next_try <= (select held_until from channel where name = ?1)",
+                    channel,
+                    at
+                )
+                .execute(&mut *tx)
+                .await?;
                 sqlx::query!(
                     "insert into channel (name, delivered_at) values (?1, ?2)
                      on conflict (name) do update
-                        set delivered_at = excluded.delivered_at, failing_since = null, problem = null, hint = null",
+                        set delivered_at = excluded.delivered_at, failing_since = null, problem = null, hint = null,
+                            held_until = null",
                     channel,
                     at
                 )
@@ -228,6 +241,21 @@ impl History {
                 .execute(&mut *tx)
                 .await?;
                 fail_channel(&mut tx, channel, at, problem, hint.as_deref()).await?;
+                sqlx::query!("update channel set held_until = ?2 where name = ?1 and ?3 <> 0", channel, next, others)
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            Attempt::TooOld => {
+                sqlx::query!(
+                    "update notice
+                        set state = 'given_up', settled_at = ?2, claimed_until = null,
+                            problem = coalesce(problem, 'it was too old to be of use')
+                      where id = ?1 and state = 'waiting'",
+                    id,
+                    at
+                )
+                .execute(&mut *tx)
+                .await?;
             }
             Attempt::GivenUp { problem, hint } => {
                 sqlx::query!(
@@ -251,10 +279,12 @@ impl History {
     /// Has everything that waits tried now: the configuration is another one.
     pub async fn hurry_notices(&self, now: Timestamp) -> Result<(), HistoryError> {
         let now = stamp(now);
+        let mut tx = self.begin().await?;
         sqlx::query!("update notice set next_try = ?1 where state = 'waiting' and next_try > ?1", now)
-            .execute(self.writer()?)
+            .execute(&mut *tx)
             .await?;
-        Ok(())
+        sqlx::query!("update channel set held_until = null").execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
     }
 
     /// How each channel does that was ever used, by name.

@@ -253,7 +253,7 @@ impl Runner {
     async fn settle(&self, lock: &mut JobLock) -> Result<(), HistoryError> {
         say_settled(&self.history.settle_ends().await?);
         let Some(end) = lock.end() else { return Ok(()) };
-        let telling = self.notices.of_kept(lock.job(), end);
+        let telling = self.notices.of_kept(lock.job(), end).await;
         match self.history.close_run_telling(end, telling.as_ref()).await {
             Ok(()) => {
                 say_settled(std::slice::from_ref(&end.run));

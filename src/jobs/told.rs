@@ -1,9 +1,11 @@
 //! What people are told of a run: its end, and what it found on the way.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::notice::{Event, Output};
 use crate::domain::run::{Outcome, RunId};
+use crate::history::calls::Verdict;
 use crate::jobs::answers::Reply;
 use crate::jobs::report::{Details, Finish};
 use crate::notices::licenses::noticed;
@@ -44,6 +46,7 @@ impl Finish {
             run: run.clone(),
             outcome: self.outcome,
             reason: self.reason.clone(),
+            detail: self.detail(),
             message: self.message.clone(),
             hint: self.hint.clone(),
             changed,
@@ -51,6 +54,27 @@ impl Finish {
             facts: self.gauge.iter().map(|gauge| format!("Subscription: {}.", gauge.line())).collect(),
             outputs,
             found: found.collect(),
+        }
+    }
+
+    /// What the reason leaves open of the cause, without what is another every night.
+    fn detail(&self) -> Option<String> {
+        let words = |words: BTreeSet<&str>| words.into_iter().collect::<Vec<_>>().join(" ");
+        match (self.outcome, &self.details) {
+            (Outcome::Held, Details::Managers(managers)) => managers.plan.as_ref().map(ToString::to_string),
+            (Outcome::Partial, Details::Managers(managers)) => {
+                let states = managers.changes.iter().map(|change| change.state.as_ref());
+                Some(words(states.filter(|state| *state != "confirmed").collect()))
+            }
+            (Outcome::Partial | Outcome::Failed, Details::Keepalive(replies)) => {
+                let bad = replies.iter().filter(|reply| reply.verdict != Verdict::Ok);
+                Some(words(bad.map(|reply| reply.path.as_str()).collect())).filter(|paths| !paths.is_empty())
+            }
+            // What is doubted is named there, with counts.
+            (Outcome::SourceIncomplete, _) => {
+                Some(self.message.chars().filter(|letter| !letter.is_ascii_digit()).collect())
+            }
+            _ => None,
         }
     }
 

@@ -137,7 +137,7 @@ impl Transport {
             }
             Self::Slack { url } | Self::Teams { url } => usable(url)?,
             Self::Ping { url, start, fail } => {
-                [Some(url), start.as_ref(), fail.as_ref()].into_iter().flatten().try_for_each(usable)?
+                [Some(url), start.as_ref(), fail.as_ref()].into_iter().flatten().try_for_each(usable)?;
             }
             Self::Graph { .. } => return Ok("Graph sends its mail, if the permission is there"),
             #[cfg(feature = "smtp")]

@@ -95,11 +95,11 @@ fn trouble(
     if !causes.iter().any(|told| told == cause) {
         causes.push(cause.to_owned());
         causes.drain(..causes.len().saturating_sub(CAUSES));
-        return (Stands::Now(Box::new(Standing { since, seen, causes, ..fresh })), Some(Tone::Changed));
+        return (Stands::Now(Box::new(Standing { causes, since, seen, ..fresh })), Some(Tone::Changed));
     }
     // The same cause, or one of those between which it goes back and forth.
     let (told_at, reminders) = (before.told_at, before.reminders);
-    let standing = Standing { since, seen, told_at, reminders, causes, ..fresh };
+    let standing = Standing { causes, since, seen, told_at, reminders, ..fresh };
     match remind(&standing, rules, now) {
         Some(reminded) => (Stands::Now(Box::new(reminded)), Some(Tone::Reminder)),
         None => (Stands::Now(Box::new(standing)), None),

@@ -15,6 +15,9 @@ pub struct Ended {
     pub outcome: Outcome,
     /// A code word.
     pub reason: Option<String>,
+    /// What the reason leaves open of the cause, the same as long as nothing new is wrong: which plan is held, which request
+    /// fails. No counts.
+    pub detail: Option<String>,
     pub message: String,
     /// What an operator can do about it.
     pub hint: Option<String>,
@@ -42,6 +45,7 @@ impl Ended {
             run,
             outcome,
             reason,
+            detail: None,
             message,
             hint,
             changed: false,
@@ -59,7 +63,8 @@ impl Ended {
             return None;
         }
         let (said, severity) = said(self.outcome);
-        let cause: Vec<&str> = [Some(self.outcome.as_str()), reason].into_iter().flatten().collect();
+        let cause = [Some(self.outcome.as_str()), reason, self.detail.as_deref()];
+        let cause: Vec<&str> = cause.into_iter().flatten().collect();
         let phase = match self.outcome {
             Outcome::Succeeded | Outcome::Planned => Phase::Over,
             // Somebody stopped it, who knows.
@@ -169,9 +174,17 @@ pub(super) fn identity(known: &Known) -> Option<Event> {
     let hint = hint.as_ref().map(|hint| format!("What to do: {hint}"));
     Some(Event {
         lines: detail.into_iter().chain(hint).collect(),
-        ..Event::new("identity", known.name.as_str(), phase, severity, format!("{whose} {said}"))
+        ..Event::new(IDENTITY, known.name.as_str(), phase, severity, format!("{whose} {said}"))
     })
 }
+
+/// The identity that a trouble is of, by its name.
+pub(super) fn identity_of(trouble: &str) -> Option<&str> {
+    trouble.strip_prefix(IDENTITY)?.strip_prefix(':')
+}
+
+/// The kind of event that an identity's state is.
+const IDENTITY: &str = "identity";
 
 /// The configuration cannot be used; `problem` is the first thing that is wrong with it.
 #[must_use]
@@ -283,6 +296,16 @@ mod tests {
         assert_eq!(denied.title, "managers failed (Authorization_RequestDenied)");
         assert_eq!(denied.phase, Phase::wrong("failed Authorization_RequestDenied"));
         assert_eq!(denied.lines[1], "What to do: look");
+    }
+
+    #[test]
+    fn another_plan_that_is_held_is_another_cause_and_the_same_one_is_not() {
+        let held = |plan: &str| {
+            let detail = Some(plan.to_owned());
+            Ended { detail, ..ended(Outcome::Held, Some("held")) }.event().unwrap().phase
+        };
+        assert_eq!(held("p1"), held("p1"));
+        assert_ne!(held("p1"), held("p2"));
     }
 
     #[test]

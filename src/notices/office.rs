@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::domain::causes::chain;
 use crate::domain::moment::Moment;
 use crate::domain::notice::{Event, NoticeState, On, Tone};
-use crate::domain::run::{Outcome, RunId};
+use crate::domain::run::{Outcome, RunId, Trigger};
 use crate::history::History;
 use crate::history::error::HistoryError;
 use crate::history::notices::{DigestItem, Lately, NewNotice, Remembered, Standing, Telling, Told};
@@ -106,7 +106,12 @@ impl Notices {
     #[must_use]
     pub(crate) fn silent(history: History, clock: Arc<dyn Clock>) -> Self {
         let http = Client::new(crate::http::ClientSettings::default(), Arc::clone(&clock));
-        let book = Book { channels: BTreeMap::new(), jobs: BTreeMap::new(), zone: jiff::tz::TimeZone::UTC };
+        let book = Book {
+            channels: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            identities: BTreeMap::new(),
+            zone: jiff::tz::TimeZone::UTC,
+        };
         let origin = Origin { host: String::new(), tenant: String::new() };
         Self::new(book, BTreeMap::new(), (history, http, clock), origin, None)
     }
@@ -145,7 +150,11 @@ impl Notices {
 
     /// The same for a run of `job` whose end somebody kept who did not live to write it.
     #[must_use]
-    pub fn of_kept(&self, job: &str, end: &Closing) -> Option<Telling> {
+    pub async fn of_kept(&self, job: &str, end: &Closing) -> Option<Telling> {
+        let row = self.history.run(&end.run).await.ok().flatten()?;
+        if !speaks(row.trigger) {
+            return None;
+        }
         let said = (end.reason.clone(), end.message.clone().unwrap_or_default(), end.hint.clone());
         self.of_run(Ended::plain(job.to_owned(), end.run.clone(), end.outcome, said))
     }
@@ -170,7 +179,7 @@ impl Notices {
             return;
         }
         let Ok(Some(row)) = self.history.run(run).await else { return };
-        let Some(outcome) = row.outcome else { return };
+        let Some(outcome) = row.outcome.filter(|_| speaks(row.trigger)) else { return };
         let said = (row.reason, row.message.unwrap_or_default(), row.hint);
         if let Some(telling) = self.of_run(Ended::plain(row.job, row.id, outcome, said)) {
             self.write(&telling, "the end of a run").await;
@@ -346,6 +355,12 @@ fn add(book: &Book, event: &Event, remembered: &Remembered, told: &mut Told, now
             told.items.push(DigestItem { channel, at: now, job, severity: event.severity, title });
         }
     }
+}
+
+/// Whether a run speaks for its job. A plan that somebody looked at, an approval and an undoing do not: they say nothing of
+/// how the next run will end.
+const fn speaks(trigger: Trigger) -> bool {
+    matches!(trigger, Trigger::Schedule | Trigger::Startup | Trigger::Manual)
 }
 
 /// The pings of a run's end. One that somebody stopped, or that never was, is no word from the job.

@@ -18,7 +18,7 @@ use crate::notices::decide::{Stands, Verdict, tick};
 use crate::notices::digest;
 use crate::notices::events;
 use crate::notices::office::{ATTEMPT, Notices};
-use crate::notices::retry::{Next, next_try};
+use crate::notices::retry::{Next, is_of_use, next_try};
 use crate::notices::rules::Book;
 
 /// Channels that are served at the same time.
@@ -123,7 +123,9 @@ impl Notices {
             self.history.tell(&Telling::new(now, Vec::new(), None, decide)).await?;
         }
         let standings = self.history.standings().await?;
-        for event in self.history.identities().await?.iter().filter_map(events::identity) {
+        let known = self.history.identities().await?;
+        let configured = known.iter().filter(|known| self.book.identities.get(&known.name) == Some(&known.who));
+        for event in configured.filter_map(events::identity) {
             if is_news(&self.book, &standings, &event) {
                 self.tell(event).await;
             }
@@ -205,7 +207,7 @@ impl Notices {
                     round.failed += 1;
                     break;
                 }
-                Attempt::Later { .. } | Attempt::GivenUp { .. } => round.failed += 1,
+                Attempt::Later { .. } | Attempt::GivenUp { .. } | Attempt::TooOld => round.failed += 1,
             }
         }
         Ok(round)
@@ -217,6 +219,10 @@ impl Notices {
             return Attempt::GivenUp { problem: "its channel is not configured any more".to_owned(), hint: None };
         };
         let (channel, id) = (&notice.channel, notice.uid.as_str());
+        if !is_of_use(notice.tone, notice.made_at, self.clock.now()) {
+            warn!(%channel, id, "a notice for {channel} is too old to be of use, and is not sent");
+            return Attempt::TooOld;
+        }
         debug_assert!(Duration::try_from(CLAIM).is_ok_and(|claim| claim > ATTEMPT));
         let undelivered = match self.attempt(transport, notice).await {
             Ok(()) => {
@@ -260,6 +266,13 @@ fn ticks(book: &Book, remembered: &Remembered, now: Timestamp) -> Told {
     let mut told = Told::default();
     for standing in &remembered.standings {
         let Some(rules) = book.channels.get(&standing.channel) else { continue };
+        // An identity that the configuration does not have any more is nobody's trouble.
+        if events::identity_of(&standing.key)
+            .is_some_and(|name| !book.identities.keys().any(|own| own.as_str() == name))
+        {
+            told.over.push((standing.channel.clone(), standing.key.clone()));
+            continue;
+        }
         let on = book.on(&standing.channel, standing.job.as_deref());
         let Verdict { stands, tell, .. } = tick(standing, (rules, on), now);
         match stands {

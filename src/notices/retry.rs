@@ -25,6 +25,13 @@ pub(super) enum Next {
     GiveUp,
 }
 
+/// Whether a notice is still of use. One that is not is no longer sent: it would tell of a time that is over.
+#[must_use]
+pub(super) fn is_of_use(tone: Tone, made_at: Timestamp, now: Timestamp) -> bool {
+    let useful = if tone.is_ping() { PING_USEFUL } else { USEFUL };
+    SignedDuration::try_from(useful).is_ok_and(|useful| now.duration_since(made_at) <= useful)
+}
+
 /// Decides after an attempt that failed, `before` others having failed already. `asked` is the wait that the other side
 /// wants. `jitter` is random in 0..1.
 #[must_use]
@@ -64,6 +71,16 @@ mod tests {
         assert_eq!(waits, [30, 60, 120, 3600, 3600].map(|second| Next::At(at(second))));
         assert_eq!(after(Tone::New, 90, None, 3 * 86_400), Next::GiveUp);
         assert_eq!(after(Tone::Success, 0, None, 3590), Next::GiveUp, "a ping is of use for an hour");
+    }
+
+    #[test]
+    fn an_old_ping_is_of_no_use_and_an_older_notice_neither() {
+        let cases = [(Tone::Success, 3600, true), (Tone::Success, 3601, false), (Tone::New, 3601, true)];
+        for (tone, age, of_use) in cases {
+            assert_eq!(is_of_use(tone, at(0), at(age)), of_use, "{tone} {age}");
+        }
+        assert!(!is_of_use(Tone::New, at(0), at(3 * 86_400 + 1)));
+        assert!(is_of_use(Tone::New, at(60), at(0)), "of a clock that was set back");
     }
 
     #[test]

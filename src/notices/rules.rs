@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
+use crate::domain::condition::IdentityName;
 use crate::domain::notice::On;
 
 /// What kind of channel it is, as far as deciding depends on it.
@@ -47,6 +48,8 @@ pub struct JobRules {
 pub struct Book {
     pub channels: BTreeMap<String, ChannelRules>,
     pub jobs: BTreeMap<String, JobRules>,
+    /// Those with which the program signs in, and who they are.
+    pub identities: BTreeMap<IdentityName, String>,
     /// For digests, and for times in notices.
     pub zone: TimeZone,
 }

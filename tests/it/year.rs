@@ -100,7 +100,9 @@ async fn told_since(org: &Org, last: i64) -> (Vec<String>, i64) {
     let mut database = org.database().await;
     let said = "select tone || ' ' || kind || ': ' || title from notice where id > LAST and kind in ('run', 'license')";
     let mut told = database.texts(&said.replace("LAST", &last.to_string())).await;
-    told.iter_mut().for_each(|one| *one = one.replace(NAME, "E5"));
+    for one in &mut told {
+        *one = one.replace(NAME, "E5");
+    }
     told.sort();
     (told, database.number("select coalesce(max(id), 0) from notice").await)
 }
@@ -211,7 +213,9 @@ async fn the_gauge_and_the_events_of_a_year_are_those_of_its_days() {
         assert_eq!((&keepalive["trigger"], &licenses["outcome"]), (&"schedule".into(), &"succeeded".into()));
         let told;
         (told, last) = told_since(&org, last).await;
-        told.iter().for_each(|one| println!("{:>70}{one}", ""));
+        for one in &told {
+            println!("{:>70}{one}", "");
+        }
         let expected = TOLD.iter().find(|(on, _)| *on == day).map_or(&[][..], |(_, told)| told);
         let as_expected = told.iter().zip(expected).all(|(told, expected)| told.starts_with(expected));
         assert!(told.len() == expected.len() && as_expected, "day {day}: {told:#?} for {expected:#?}");

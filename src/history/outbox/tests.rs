@@ -68,6 +68,31 @@ async fn a_notice_comes_back_as_it_was_made_and_one_process_alone_delivers_it() 
 }
 
 #[tokio::test]
+async fn nothing_overtakes_what_waits_for_a_channel_that_does_not_work() {
+    let place = Place::new().await;
+    let history = &place.history;
+    let first = queued(&place, vec![new(1, Tone::New)]).await.remove(0);
+    let later = |others| Attempt::Later { at: at(3600), others, problem: "no".to_owned(), hint: None };
+    history.settle_notice(&first, &later(true), at(0)).await.unwrap();
+    assert!(queued(&place, vec![new(2, Tone::Recovered)]).await.is_empty(), "it waits behind the first");
+    let due = history.due_notices(at(3600), 10).await.unwrap();
+    assert_eq!(due.iter().map(|notice| notice.tone).collect::<Vec<_>>(), [Tone::New, Tone::Recovered]);
+    history.settle_notice(&due[0], &Attempt::Delivered, at(3600)).await.unwrap();
+    history.settle_notice(&due[1], &later(false), at(3600)).await.unwrap();
+    assert_eq!(queued(&place, vec![new(3, Tone::New)]).await.len(), 1, "one that is not taken holds up no other");
+}
+
+#[tokio::test]
+async fn a_notice_too_old_to_be_of_use_is_given_up_and_the_channel_is_not_to_blame() {
+    let place = Place::new().await;
+    let old = queued(&place, vec![new(1, Tone::Success)]).await.remove(0);
+    place.history.settle_notice(&old, &Attempt::TooOld, at(9999)).await.unwrap();
+    let listed = place.history.list_notices(&NoticeFilter::default()).await.unwrap().remove(0);
+    assert_eq!((listed.state, listed.attempts), (NoticeState::GivenUp, 0));
+    assert!(place.history.channels().await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_channel_that_does_not_work_waits_as_a_whole_and_tells_since_when() {
     let place = Place::new().await;
     let history = &place.history;
