@@ -393,6 +393,8 @@ pub enum What {
     Events,
     /// What keepalive runs found of their subscription, as in the view `keepalive_gauge`
     Gauges,
+    /// What imports of both directories found, from the first that found it to the last
+    Imports,
 }
 
 impl What {
@@ -407,6 +409,7 @@ impl What {
             Self::Licenses => Rows::Licenses,
             Self::Events => Rows::Events,
             Self::Gauges => Rows::Gauges,
+            Self::Imports => Rows::Imports,
         }
     }
 }

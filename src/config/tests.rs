@@ -240,6 +240,26 @@ fn each_mistake_is_named_with_its_place_and_the_nearest_word() {
             "[jobs.licences]\nevery = \"1 day\"",
             "gk.toml:12:7: jobs.licences.kind: is missing: one of managers, licenses, keepalive, directory, request, such as kind = \"licenses\"",
         ),
+        (
+            "[jobs.k]\nkind = \"request\"\npath = \"/Me/messages\"",
+            "gk.toml:14:8: jobs.k.path: `/me` is whoever signed in, and Graph refuses it to an application: say `identity = \"user\"`",
+        ),
+        (
+            "[jobs.k]\nkind = \"request\"\npath = \"/ME?$select=id\"",
+            "gk.toml:14:8: jobs.k.path: `/me` is whoever signed in, and Graph refuses it to an application: say `identity = \"user\"`",
+        ),
+        (
+            "[jobs.k]\nkind = \"request\"\npath = \"/%6de\"",
+            "gk.toml:14:8: jobs.k.path: hides what is called behind a `%`: write its first part as it is",
+        ),
+        (
+            "[jobs.k]\nkind = \"request\"\nmethod = \"POST\"\nallow_writes = true\npath = \"/$batch\"",
+            "gk.toml:16:8: jobs.k.path: `$batch` hides which calls were made and what became of them: write a job for each call",
+        ),
+        (
+            "[jobs.k]\nkind = \"request\"\npath = \"https://elsewhere.example/v1.0/users\"",
+            "gk.toml:14:8: jobs.k.path: must be a path below /v1.0, such as \"/me\"",
+        ),
         ("[jobs.k]\nkind = \"watch\"", "gk.toml:13:8: jobs.k.kind: `watch` jobs are not available yet in this version"),
         (
             "[jobs.K]\nkind = \"licenses\"",

@@ -95,13 +95,20 @@ pub fn needed(method: &Method, path: &str) -> Option<Needed> {
         READ_DOMAINS
     } else if path.ends_with("/me") || path.contains("/me/") {
         READ_MYSELF
-    } else if path.contains("/users") && *method == Method::GET {
-        READ_USERS
-    } else if path.contains("/users") {
-        WRITE_USERS
-    } else {
+    } else if !is_of_users(&path) {
         return None;
+    } else if *method == Method::GET {
+        READ_USERS
+    } else {
+        WRITE_USERS
     })
+}
+
+/// Whether a path, in lower case, is about users themselves. Mail, files and the like below a user need permissions of their
+/// own.
+fn is_of_users(path: &str) -> bool {
+    let Some((_, below)) = path.split_once("/users") else { return false };
+    below.split('/').nth(2).is_none_or(|below| below == "manager")
 }
 
 #[cfg(test)]
@@ -129,7 +136,12 @@ mod tests {
         for path in ["/me/sendMail", "/users/{id}/sendMail"] {
             assert_eq!(needed(&Method::POST, path).map(|needed| needed.least), Some("Mail.Send"));
         }
-        assert_eq!(needed(&Method::GET, "/groups"), None);
+        for path in ["/groups", "/users/1/messages"] {
+            assert_eq!(needed(&Method::GET, path), None, "{path}");
+        }
+        for path in ["/v1.0/users", "/users/1", "/users('1')", "/users/$count", "/users/1/manager/$ref"] {
+            assert!(needed(&Method::GET, path).is_some(), "{path}");
+        }
         let write = needed(&Method::PUT, "/users/1/manager/$ref").unwrap();
         assert!(!write.is_met_by(&["User.Read.All".to_owned()]));
     }

@@ -32,6 +32,8 @@ pub enum Rows {
     Events,
     /// The view `keepalive_gauge`.
     Gauges,
+    /// What imports found, from the first that found it to the last; those are blank while it stands.
+    Imports,
 }
 
 impl Rows {
@@ -81,6 +83,19 @@ impl Rows {
             Self::Gauges => {
                 "select view.* from gauge as ranged join keepalive_gauge as view on view.run = ranged.run
                   where ranged.at >= ?1 and ranged.at < ?2 order by ranged.at, ranged.id"
+            }
+            // An entry belongs to every day on which it was so.
+            Self::Imports => {
+                "select entry.job, entry.kind, nullif(entry.person, '') as person, entry.login, entry.status,
+                        nullif(entry.account, '') as account, entry.upn, entry.guest, entry.disabled,
+                        first.run as first_run,
+                        strftime('%Y-%m-%dT%H:%M:%SZ', first.at / 1000, 'unixepoch') as first_time,
+                        last.run as last_run,
+                        strftime('%Y-%m-%dT%H:%M:%SZ', last.at / 1000, 'unixepoch') as last_time
+                   from directory_entry as entry
+                   join directory_import as first on first.id = entry.first_import
+                   left join directory_import as last on last.id = entry.last_import
+                  where first.at < ?2 and (last.at is null or last.at >= ?1) order by first.at, entry.id"
             }
         }
     }

@@ -181,7 +181,7 @@ fn message(tally: &ImportTally, previous: Option<&Import>) -> String {
         tally.of(Kind::Ignored).entries,
     );
     match previous {
-        None => text.push_str("; the first import"),
+        None => text.push_str("; the first import: there is nothing to compare it with"),
         Some(_) if tally.differences.is_empty() => text.push_str("; nothing is new"),
         Some(previous) => {
             let _ = write!(text, "; since run {}: {}", previous.run, in_numbers(tally));
@@ -211,7 +211,7 @@ mod tests {
         tally.kinds.insert(Kind::Shared, Count { entries: 2, ..Count::default() });
         let counts =
             "98 matched; unmatched: 0 in Okta, 3 in Entra (and 2 guests, 1 disabled); 2 in conflict; 0 ignored";
-        assert_eq!(message(&tally, None), format!("{counts}; the first import"));
+        assert_eq!(message(&tally, None), format!("{counts}; the first import: there is nothing to compare it with"));
         let at = jiff::Timestamp::UNIX_EPOCH;
         let before = Import { id: 1, run: RunId::stored("7f3k0000"), job: "import".to_owned(), at };
         assert_eq!(message(&tally, Some(&before)), format!("{counts}; nothing is new"));

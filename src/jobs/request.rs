@@ -313,9 +313,15 @@ fn remedy(job: &Request, answer: &RawAnswer) -> Option<String> {
     if let Some(hint) = refused.hint() {
         return Some(hint.to_owned());
     }
-    matches!(answer.status, 403).then(|| {
-        format!("Microsoft's reference of this call names the permission that it needs: grant it ({to}) and give admin consent")
-    })
+    match answer.status {
+        403 => Some(format!(
+            "Microsoft's reference of this call names the permission that it needs: grant it ({to}) and give admin consent"
+        )),
+        400 | 404 => {
+            Some("correct the job's `path`, `version`, `query` or `body`: Graph cannot do this call".to_owned())
+        }
+        _ => None,
+    }
 }
 
 /// No usable answer came.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::notice::{Event, Output};
+use crate::domain::request::Method;
 use crate::domain::run::{Outcome, RunId};
 use crate::history::calls::Verdict;
 use crate::jobs::answers::Reply;
@@ -36,6 +37,11 @@ impl Finish {
                 (managers.tally.accepted.total() > 0, self.share(managers.tally.people), Vec::new())
             }
             Details::Keepalive(replies) => (false, None, outputs(replies)),
+            Details::Directory(directory) => (!directory.tally.differences.is_empty(), None, Vec::new()),
+            Details::Request(request) => {
+                let wrote = self.outcome == Outcome::Succeeded && request.method.is_some_and(Method::writes);
+                (wrote, None, outputs(&request.calls))
+            }
             _ => (false, None, Vec::new()),
         };
         // What the run before left open was looked at first, and says more.
@@ -107,7 +113,9 @@ fn outputs(replies: &[Reply]) -> Vec<Output> {
 mod tests {
     use super::*;
     use crate::domain::decision::{Kinds, Tally};
+    use crate::domain::import::{Difference, ImportTally};
     use crate::jobs::report::ManagersDetails;
+    use crate::jobs::report::details::{DirectoryDetails, RequestDetails};
 
     #[test]
     fn the_share_is_that_of_a_run_that_judged_everybody() {
@@ -122,5 +130,21 @@ mod tests {
         assert_eq!(told(Outcome::Failed, 12).unresolved, None);
         assert_eq!(told(Outcome::Succeeded, 0).unresolved, None);
         assert!(told(Outcome::Succeeded, 12).changed);
+    }
+
+    #[test]
+    fn differences_to_the_last_import_and_writes_are_changes() {
+        let changed = |details| {
+            let finish = Finish { outcome: Outcome::Succeeded, details, ..Finish::default() };
+            finish.told("j", &RunId::stored("r"), Vec::new()).changed
+        };
+        let import = |differences: &[(Difference, u64)]| {
+            let tally = ImportTally { differences: differences.iter().copied().collect(), ..ImportTally::default() };
+            Details::Directory(Box::new(DirectoryDetails { tally, ..DirectoryDetails::default() }))
+        };
+        assert!(changed(import(&[(Difference::NewlyUnmatched, 1)])) && !changed(import(&[])));
+        let request =
+            |method| Details::Request(Box::new(RequestDetails { method: Some(method), ..RequestDetails::default() }));
+        assert!(changed(request(Method::Post)) && !changed(request(Method::Get)));
     }
 }

@@ -107,7 +107,11 @@ async fn everybody_is_sorted_and_nothing_is_written() {
 async fn what_is_new_since_the_last_import_is_told() {
     let org = Org::team(["ana", "bo", "cy", "dee", "eve"]).await;
     let first = import(&org).await.exits(0);
-    assert!(first.message().ends_with("; the first import"), "{}", first.message());
+    assert!(
+        first.message().ends_with("; the first import: there is nothing to compare it with"),
+        "{}",
+        first.message()
+    );
     assert!(import(&org).await.exits(0).message().ends_with("; nothing is new"));
 
     org.world().okta().person("ana").rename("anna");
@@ -139,6 +143,11 @@ async fn what_is_new_since_the_last_import_is_told() {
     org.world().okta().add("zoe").set("login", "ana@corp.example");
     let run = import(&org).await.exits(0);
     assert_eq!(listed(&org, "changes", &["--diff"]).await, ["moved ana ana", "gone anna -"], "{}", run.stdout);
+    let rows = org.run(&["history", "export", "imports"]).await.exits(0).json();
+    let rows = rows.as_array().unwrap();
+    let ended = rows.iter().find(|row| row["kind"] == "matched" && row["login"] == "cy@corp.example").unwrap();
+    assert!(ended["last_run"].is_string() && ended["first_run"] == first.run_id().as_str(), "{ended}");
+    assert!(rows.iter().any(|row| row["last_run"].is_null() && row["upn"] == "robert@corp.example"), "{rows:?}");
     // Each import can be asked for later on.
     let then = listed(&org, "entries", &["--run", &first.run_id(), "--kind", "matched"]).await;
     assert_eq!(then.len(), 7, "{then:?}");
@@ -201,6 +210,7 @@ async fn people_who_left_are_a_shrink_that_somebody_may_accept() {
     }
     let doubted = import(&org).await.exits(4);
     assert!(doubted.hint().contains("accept-source"), "{}", doubted.hint());
+    assert_eq!(org.database().await.number("select count(*) from directory_import").await, 1, "no diff either");
     org.shows(&["accept-source", &doubted.run_id()]).await.exits(0);
     let run = import(&org).await.exits(0);
     assert_eq!(counted(&run).iter().find(|(kind, _)| kind == "unmatched_in_entra").unwrap().1, 6);

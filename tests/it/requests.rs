@@ -28,6 +28,9 @@ fn write_of(org: &Org) -> String {
     )
 }
 
+/// A listing of one record a page.
+const PAGES: &str = "path = \"/users?$select=id&$top=1\"\nall_pages = true\n";
+
 fn is_write(row: &Row) -> bool {
     row.service == Service::Graph && row.method == "PUT"
 }
@@ -58,17 +61,20 @@ async fn a_call_is_made_with_its_query_and_headers_and_recorded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_page_is_followed_up_to_a_bound_and_to_the_same_host_alone() {
-    let pages = "path = \"/users?$select=id&$top=1\"\nall_pages = true\n";
-    let org = asking(pages).await;
+async fn every_page_is_followed_up_to_a_bound() {
+    let org = asking(PAGES).await;
     let run = org.run(&["run", "ask"]).await.exits(0);
     assert!(run.message().ends_with("5 pages with 5 records"), "{}", run.message());
     assert_eq!(verdicts(&org).await.len(), 5);
-    configure(&org, &format!("{pages}max_pages = 2"));
+    configure(&org, &format!("{PAGES}max_pages = 2"));
     let cut = org.run(&["run", "ask"]).await.exits(3);
     assert_eq!((cut.outcome().as_str(), cut.reason().as_str()), ("partial", "max_pages"));
     assert!(cut.message().contains("goes on after 2 pages"), "{}", cut.message());
-    configure(&org, pages);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listing_is_followed_on_the_same_host_alone_and_ends_with_the_page_that_fails() {
+    let org = asking(PAGES).await;
     for (fault, named) in [(Fault::ForeignNextLink, "attacker.example"), (Fault::LoopNextLink, "circle")] {
         org.graph_fault("/v1.0/users", When::Always, fault);
         let run = org.run(&["run", "ask"]).await.exits(1);

@@ -62,9 +62,15 @@ impl Parser<'_> {
     }
 
     fn target(&mut self, key: &KeyPath, target: &str, has_query: bool, identity: Asker) {
-        let me = target.split(['/', '?']).nth(1).is_some_and(|first| first.eq_ignore_ascii_case("me"));
+        let first = target.split(['/', '?']).nth(1).unwrap_or_default().to_ascii_lowercase();
+        let me = first == "me";
         if let Some(wrong) = wrong_request(target) {
             self.report.problem(key, wrong);
+        } else if first.contains('%') {
+            self.report.problem(key, "hides what is called behind a `%`: write its first part as it is");
+        } else if first == "$batch" {
+            let message = "`$batch` hides which calls were made and what became of them: write a job for each call";
+            self.report.problem(key, message);
         } else if has_query && target.contains('?') {
             self.report.problem(key, "has a query, and there is a table `query` as well: write all of it in one place");
         } else if me && identity == Asker::App {

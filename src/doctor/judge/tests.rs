@@ -151,6 +151,19 @@ fn each_permission_that_is_missing_is_named_with_the_jobs_that_need_it() {
 }
 
 #[test]
+fn what_a_request_may_need_is_no_surplus() {
+    let all = ["User.ReadWrite.All", "LicenseAssignment.Read.All", "Organization.Read.All", "Group.Read.All"];
+    let notes = |facts: &Facts| {
+        let found = identity::permissions(facts, &Observed { app: granted(&all), ..seen() });
+        found.iter().filter(|it| it.what.contains("more than the jobs need")).count()
+    };
+    let mut facts = usual();
+    assert_eq!(notes(&facts), 1);
+    facts.jobs[1].app_calls.push(get("/groups"));
+    assert_eq!(notes(&facts), 0);
+}
+
+#[test]
 fn okta_s_silent_downscoping_is_noticed() {
     let by = OktaBy::Service { scopes: ["okta.users.read", "okta.groups.read"].map(str::to_owned).to_vec() };
     let with = |okta| identity::permissions(&facts(by.clone(), AppBy::Certificate), &Observed { okta, ..seen() });
