@@ -8,6 +8,7 @@ pub mod cli;
 pub mod web;
 pub mod control;
 pub mod daemon;
+pub mod tables;
 pub mod app;
 pub mod doctor;
 pub mod jobs;

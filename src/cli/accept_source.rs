@@ -9,11 +9,12 @@ use crate::cli::carrier::{Carrier, carrier};
 use crate::cli::desk::Desk;
 use crate::cli::failure::Failure;
 use crate::cli::page::Page;
-use crate::cli::render::{self, Cell, Table};
+use crate::cli::render;
 use crate::cli::{caller, exit, work};
 use crate::clock::SystemClock;
 use crate::control::carry;
 use crate::control::wire::{AcceptRequest, Accepted};
+use crate::tables::table::{Cell, Table};
 
 /// Accepts the counts of a run and prints them.
 ///
@@ -48,7 +49,7 @@ fn page(accepted: &Accepted) -> Page {
     for (key, what, count) in counts.into_iter().filter_map(|(key, what, count)| Some((key, what, count?))) {
         rows.push(vec![Cell::text(key), Cell::text(what), Cell::new(count, count.to_string())]);
     }
-    Page { text: rows.to_text(None), json: json!(accepted), rows }
+    Page { text: render::to_text(&rows, None), json: json!(accepted), rows }
 }
 
 #[cfg(test)]

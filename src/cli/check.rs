@@ -12,7 +12,7 @@ use crate::auth::condition::warning;
 use crate::auth::entra::certificate_ends;
 use crate::cli::args::{Global, OutputFormat};
 use crate::cli::exit;
-use crate::cli::render::{self, Cell, Table, local};
+use crate::cli::render;
 use crate::config;
 use crate::config::problem::{Origin, Problem};
 use crate::config::secrets::SecretRef;
@@ -20,6 +20,8 @@ use crate::config::settings::{AppAuth, JobSettings, Settings, Work};
 use crate::domain::condition::State;
 use crate::history::volume;
 use crate::schedule::{Anchor, CatchUp, Schedule};
+use crate::tables::table::{Cell, Table};
+use crate::tables::words::local;
 
 /// How many runs are foretold.
 const RUNS: usize = 5;
@@ -379,7 +381,8 @@ every = "2 days"
         assert_eq!(good["ok"], true);
         assert_eq!(good["jobs"][0]["next"][0], "2026-03-08T07:00:00Z", "02:00 does not exist that day");
         let mut csv = Vec::new();
-        check(&GOOD.replace("Europe/Oslo", "Europe/Olso")).table().write(&mut csv, OutputFormat::Csv, None).unwrap();
+        let table = check(&GOOD.replace("Europe/Oslo", "Europe/Olso")).table();
+        render::write(&table, &mut csv, OutputFormat::Csv, None).unwrap();
         assert!(String::from_utf8(csv).unwrap().contains("\nproblem,gk.toml,2,12,timezone,"));
     }
 }

@@ -10,8 +10,7 @@ use crate::app::examination::patient_of;
 use crate::cli::args::Global;
 use crate::cli::carrier::{Carrier, carrier};
 use crate::cli::failure::Failure;
-use crate::cli::page::{Page, counted};
-use crate::cli::render::{Cell, Table};
+use crate::cli::page::Page;
 use crate::cli::{exit, login, work};
 use crate::clock::{Clock, SystemClock};
 use crate::config;
@@ -20,6 +19,8 @@ use crate::daemon::listen;
 use crate::doctor::finding::{Finding, Severity, Verdict};
 use crate::doctor::{Report, examine};
 use crate::jobs::progress::Progress;
+use crate::tables::table::{Cell, Table};
+use crate::tables::words::counted;
 
 /// How long a command that is told to leave waits until a new refresh token is on disk.
 const LEAVING: Duration = Duration::from_secs(5);

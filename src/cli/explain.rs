@@ -12,7 +12,6 @@ use crate::cli::exit;
 use crate::cli::failure::Failure;
 use crate::cli::history::changes::{self, Shown};
 use crate::cli::page::{Page, section};
-use crate::cli::render::{Cell, Table, local, relative};
 use crate::control::refusal::Refusal;
 use crate::history::changes::{Change, ChangeFilter};
 use crate::history::decisions::PastDecision;
@@ -20,6 +19,8 @@ use crate::history::parked::ParkedPerson;
 use crate::history::{Found, History};
 use crate::reconcile::evidence::{CorrelateTried, Evidence, FoundBy, ManagerTried, Named};
 use crate::reconcile::meaning::{meaning, remedy};
+use crate::tables::table::{Cell, Table};
+use crate::tables::words::{local, relative};
 
 /// How many writes are told, the newest.
 const WRITES: u32 = 10;

@@ -5,10 +5,11 @@ use serde_json::json;
 
 use crate::app::identities::standing;
 use crate::auth::condition::judged;
-use crate::cli::render::{Cell, relative};
 use crate::config::problem::Problems;
 use crate::config::settings::Settings;
 use crate::domain::condition::{Condition, IdentityName, Known, State};
+use crate::tables::table::Cell;
+use crate::tables::words::relative;
 
 /// How the identities are, as of now: those that are configured, or while the configuration has mistakes those that are known.
 pub(super) fn as_of(settings: Result<&Settings, &Problems>, known: Vec<Known>, now: Timestamp) -> Vec<Known> {

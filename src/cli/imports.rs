@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::cli::render::{Cell, Table};
+use crate::tables::table::{Cell, Table};
 use crate::domain::import::{Changed, Entry, ImportTally, Kind};
 use crate::jobs::report::details::DirectoryDetails;
 

@@ -17,7 +17,7 @@ use crate::cli::exit;
 use crate::cli::failure::Failure;
 use crate::cli::history::outcome;
 use crate::cli::identities;
-use crate::cli::render::{self, Cell, Table, local, relative};
+use crate::cli::render;
 use crate::cli::service::Service;
 use crate::config::settings::{JobSettings, Settings, Work};
 use crate::daemon::Entry;
@@ -30,6 +30,8 @@ use crate::history::outbox::ChannelState;
 use crate::history::runs::{Run, RunFilter};
 use crate::jobs::lock;
 use crate::schedule::{CatchUp, Schedule};
+use crate::tables::table::{Cell, Table};
+use crate::tables::words::{local, relative};
 
 /// How many open plans of a job are named.
 const PLANS: u32 = 10;
@@ -453,7 +455,7 @@ kind = "licenses"
         let state = State { paused, ..State::default() };
         let mut table = empty(false);
         table.push(row(&Shown::of(&settings.jobs["managers"]), &state, &service, &TimeZone::UTC, at(120)));
-        let (text, json) = (table.to_text(None), table.to_json());
+        let (text, json) = (render::to_text(&table, None), table.to_json());
         assert!(text.contains("paused 2 minutes ago by ana"), "{text}");
         assert_eq!((&json[0]["next"], &json[0]["service"]), (&Value::Null, &json!("running")));
         assert_eq!(json[0]["paused"], json!({ "since": at(0).to_string(), "by": "ana" }));
@@ -472,7 +474,7 @@ kind = "licenses"
             let cell = running_cell(&Running { run, alive }, at(60));
             let mut table = Table::new(&[("now", "Now")], "");
             table.push(vec![cell]);
-            assert!(table.to_text(None).contains(said), "{alive:?}");
+            assert!(render::to_text(&table, None).contains(said), "{alive:?}");
         }
     }
 }

@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use crate::cli::args::OutputFormat;
-use crate::cli::render::{self, Table};
+use crate::cli::render;
+use crate::tables::table::Table;
 
 /// One answer in the three formats.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ impl Page {
         render::print_with(|out| match format {
             OutputFormat::Table => out.write_all(self.text.as_bytes()),
             OutputFormat::Json => render::write_json(out, &self.json),
-            OutputFormat::Csv => self.rows.write(out, format, None),
+            OutputFormat::Csv => render::write(&self.rows, out, format, None),
         })
     }
 }
@@ -33,21 +34,7 @@ pub(super) fn section(text: &mut String, title: &str, table: &Table, width: Opti
         return;
     }
     let _ = writeln!(text, "\n{title}");
-    for line in table.to_text(width.map(|width| width.saturating_sub(2))).lines() {
+    for line in render::to_text(table, width.map(|width| width.saturating_sub(2))).lines() {
         let _ = writeln!(text, "  {line}");
-    }
-}
-
-/// `1 change`, `2 changes`.
-pub(super) fn counted(count: u64, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
-/// A manager for people: its name, else its id, else that there is none.
-pub(super) fn manager(label: &str, id: Option<impl ToString>) -> String {
-    match id {
-        None => "(none)".to_owned(),
-        Some(id) if label.is_empty() => id.to_string(),
-        Some(_) => label.to_owned(),
     }
 }

@@ -9,13 +9,14 @@ use crate::cli::args::{Global, JobName};
 use crate::cli::carrier::{Carrier, carrier};
 use crate::cli::failure::Failure;
 use crate::cli::page::Page;
-use crate::cli::render::{Cell, Table, local};
 use crate::cli::{caller, exit, work};
 use crate::clock::SystemClock;
 use crate::config::settings::Settings;
 use crate::control::carry;
 use crate::control::wire::{JobRequest, Paused};
 use crate::history::History;
+use crate::tables::table::{Cell, Table};
+use crate::tables::words::local;
 
 /// Pauses a job and prints what came of it.
 ///

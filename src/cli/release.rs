@@ -8,12 +8,13 @@ use crate::cli::args::{self, Global};
 use crate::cli::carrier::{Carrier, carrier};
 use crate::cli::desk::Desk;
 use crate::cli::failure::Failure;
-use crate::cli::render::{self, Cell, Table};
+use crate::cli::render;
 use crate::cli::{caller, exit, work};
 use crate::clock::SystemClock;
 use crate::config::settings::Settings;
 use crate::control::carry;
 use crate::control::wire::{ReleaseRequest, Released, ReleasedPerson};
+use crate::tables::table::{Cell, Table};
 
 /// Releases people and prints who they were.
 ///

@@ -13,12 +13,14 @@ use std::io::{self, Write as _};
 use crate::cli::args::OutputFormat;
 use crate::cli::history::noticed;
 use crate::cli::imports;
-use crate::cli::render::{self, Cell, Table};
+use crate::cli::render;
 use crate::domain::run::Outcome;
 use crate::jobs::answers::Reply;
 use crate::jobs::report::details::RequestDetails;
 use crate::jobs::report::{ChangeLine, Details, LicensesDetails, ManagersDetails, Report};
 use crate::reconcile::meaning::meaning;
+use crate::tables::table::{Cell, Table};
+use crate::tables::words::duration;
 
 /// So many changes are shown; all are in the history.
 const SHOWN: usize = 20;
@@ -35,7 +37,7 @@ pub(super) fn print(report: &Report, format: OutputFormat) -> io::Result<()> {
 /// The run as people read it. The first line says how it ended and what was left unresolved.
 pub(super) fn text(report: &Report) -> String {
     let finish = &report.finish;
-    let took = render::duration(report.took);
+    let took = duration(report.took);
     let mut text = format!("{} {} (run {}, {took}): {}\n", report.job, finish.outcome, report.run, finish.message);
     if let Some(hint) = &finish.hint {
         let _ = writeln!(text, "hint: {hint}");
@@ -68,7 +70,7 @@ pub(super) fn text(report: &Report) -> String {
 
 fn lines(table: &Table) -> String {
     let mut out = Vec::new();
-    let written = table.write(&mut out, OutputFormat::Table, render::terminal_width());
+    let written = render::write(&table, &mut out, OutputFormat::Table, render::terminal_width());
     written.map(|()| String::from_utf8_lossy(&out).into_owned()).unwrap_or_default()
 }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::cli::args::OutputFormat;
-use crate::cli::render::Table;
+use crate::cli::render;
 use crate::domain::decision::Reason;
 use crate::domain::identity::PersonId;
 use crate::domain::run::{Outcome, PlanId, RunId, Trigger};
@@ -14,11 +14,12 @@ use crate::history::parked::ParkedPerson;
 use crate::history::plans::{PlanOrigin, PlannedChange, StoredPlan};
 use crate::history::runs::{Closing, NewRun, Run};
 use crate::history::testing::{a_run, account, at, closing, intent, write};
+use crate::tables::table::Table;
 
 /// What a table looks like, in one of the formats.
 pub(super) fn written(table: &Table, format: OutputFormat) -> String {
     let mut out = Vec::new();
-    table.write(&mut out, format, None).unwrap();
+    render::write(table, &mut out, format, None).unwrap();
     String::from_utf8(out).unwrap()
 }
 

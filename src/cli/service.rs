@@ -2,12 +2,12 @@
 
 use jiff::tz::TimeZone;
 
-use crate::cli::render::local;
 use crate::config::Outline;
 use crate::control::client::Client;
 use crate::control::wire::About;
 use crate::jobs::error::chain;
 use crate::jobs::lock::{self, SERVICE};
+use crate::tables::words::local;
 
 /// What runs the jobs on their schedules.
 #[derive(Debug)]

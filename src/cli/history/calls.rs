@@ -4,8 +4,9 @@ use jiff::tz::TimeZone;
 
 use crate::cli::desk::Desk;
 use crate::cli::failure::Failure;
-use crate::cli::render::{self, Cell, Table};
+use crate::cli::render;
 use crate::history::calls::CallRow;
+use crate::tables::table::{Cell, Table};
 
 /// Prints the calls of a run, in order.
 ///

@@ -5,10 +5,11 @@ use jiff::tz::TimeZone;
 use crate::cli::args::Range;
 use crate::cli::desk::Desk;
 use crate::cli::failure::Failure;
-use crate::cli::page::manager;
-use crate::cli::render::{self, Cell, Table};
+use crate::cli::render;
 use crate::cli::when::When;
 use crate::history::changes::{Change, ChangeFilter};
+use crate::tables::table::{Cell, Table};
+use crate::tables::words::manager;
 
 /// Prints the changes that fit.
 ///

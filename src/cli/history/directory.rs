@@ -10,7 +10,9 @@ use crate::cli::exit;
 use crate::cli::failure::Failure;
 use crate::cli::imports;
 use crate::cli::page::Page;
-use crate::cli::render::{Table, local, relative};
+use crate::cli::render;
+use crate::tables::table::Table;
+use crate::tables::words::{local, relative};
 use crate::domain::import::{Changed, Kind};
 use crate::history::History;
 use crate::history::directory::Import;
@@ -82,7 +84,7 @@ async fn changed(desk: &Desk, history: &History, import: &Import, asked: &Import
 fn text(desk: &Desk, import: &Import, title: &str, rows: &Table, more: u64) -> String {
     let (when, ago) = (local(import.at, desk.zone()), relative(import.at, desk.now));
     let mut text = format!("{title} of {} {when} ({ago}), run {}\n\n", import.job, import.run);
-    text.push_str(&rows.to_text(desk.width));
+    text.push_str(&render::to_text(rows, desk.width));
     if more > 0 {
         let _ = writeln!(text, "… and {more} more: --limit");
     }

@@ -11,6 +11,7 @@ use crate::cli::failure::Failure;
 use crate::cli::render;
 use crate::history::History;
 use crate::history::error::HistoryError;
+use crate::tables::table::spreadsheet;
 
 /// Prints every row, oldest first, as CSV, or as a JSON list with a row a line. Columns are those of the documented views.
 ///
@@ -41,7 +42,7 @@ async fn csv(
         let titles = if first { csv.write_record(row.iter().map(|(column, _)| column)) } else { Ok(()) };
         first = false;
         written = titles
-            .and_then(|()| csv.write_record(row.iter().map(|(_, value)| render::spreadsheet(value))))
+            .and_then(|()| csv.write_record(row.iter().map(|(_, value)| spreadsheet(value))))
             .map_err(io::Error::from);
         written.is_ok()
     };

@@ -5,10 +5,11 @@ use jiff::tz::TimeZone;
 use crate::cli::args::Range;
 use crate::cli::desk::Desk;
 use crate::cli::failure::Failure;
-use crate::cli::render::{self, Cell, Table};
+use crate::cli::render;
 use crate::cli::when::When;
 use crate::domain::moment::{Disposition, Moment};
 use crate::history::moments::MomentFilter;
+use crate::tables::table::{Cell, Table};
 
 /// Prints the missed moments, newest first.
 ///

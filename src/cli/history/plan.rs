@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use crate::cli::page::{Page, counted, manager, section};
-use crate::cli::render::{Cell, Table, local, relative};
+use crate::cli::page::{Page, section};
 use crate::history::plans::{LoadedPlan, PlanDiff, PlanSummary, PlannedChange};
+use crate::tables::table::{Cell, Table};
+use crate::tables::words::{counted, local, manager, relative};
 
 /// A stored plan as text, JSON and rows.
 ///

@@ -6,9 +6,10 @@ use crate::app;
 use crate::cli::carrier;
 use crate::cli::desk::Desk;
 use crate::cli::failure::Failure;
-use crate::cli::render::{self, Cell, Table};
+use crate::cli::render;
 use crate::clock::SystemClock;
 use crate::history::retention::Forgotten;
+use crate::tables::table::{Cell, Table};
 
 /// Forgets what is older than the configuration keeps, or shows how much that is. The service does it every day.
 ///

@@ -6,10 +6,12 @@ use jiff::tz::TimeZone;
 use crate::cli::args;
 use crate::cli::desk::Desk;
 use crate::cli::failure::Failure;
-use crate::cli::render::{self, Cell, Table};
+use crate::cli::render;
 use crate::domain::decision::{Kinds, Tally};
 use crate::domain::run::Outcome;
 use crate::history::runs::{Run, RunFilter};
+use crate::tables::table::{Cell, Table};
+use crate::tables::words::duration;
 
 /// Prints the runs that fit.
 ///
@@ -105,7 +107,7 @@ fn number(count: u64) -> Cell {
 
 fn seconds(from: Timestamp, to: Timestamp) -> Cell {
     let took = to.duration_since(from).unsigned_abs();
-    Cell::new(took.as_secs_f64(), render::duration(took))
+    Cell::new(took.as_secs_f64(), duration(took))
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ use crate::cli::failure::Failure;
 use crate::cli::history::{changes, plan, runs};
 use crate::cli::imports;
 use crate::cli::page::{Page, section};
-use crate::cli::render::{Cell, Table, duration, local, relative};
 use crate::control::carry::LIST_RUNS;
 use crate::control::refusal::{Refusal, one};
 use crate::domain::decision::{Kinds, Reason, Tally};
@@ -25,6 +24,8 @@ use crate::history::plans::{LoadedPlan, diff};
 use crate::history::runs::Run;
 use crate::history::{Found, History};
 use crate::reconcile::meaning::{meaning, remedy};
+use crate::tables::table::{Cell, Table};
+use crate::tables::words::{duration, local, relative};
 
 /// Prints the run or the plan whose id begins so. The JSON is described at [`page`] and at [`plan::page`].
 pub(super) async fn show(desk: &Desk, id: &str) -> Result<(), Failure> {

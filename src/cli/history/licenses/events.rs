@@ -5,9 +5,10 @@ use jiff::tz::TimeZone;
 use crate::cli::args::LicensesArgs;
 use crate::cli::desk::Desk;
 use crate::cli::failure::Failure;
-use crate::cli::render::{self, Cell, Table};
+use crate::cli::render;
 use crate::cli::when::When;
 use crate::history::events::{EventFilter, EventRow};
+use crate::tables::table::{Cell, Table};
 
 /// Prints the events that fit, newest first.
 ///

@@ -12,12 +12,14 @@ use crate::cli::desk::Desk;
 use crate::cli::exit;
 use crate::cli::failure::Failure;
 use crate::cli::page::Page;
-use crate::cli::render::{Cell, Table, local, relative};
+use crate::cli::render;
 use crate::cli::when::When;
 use crate::history::History;
 use crate::history::licenses::{CountsSince, LicenseSnapshot, SkuRow};
 use crate::jobs::licenses::differences::{Difference, Field, Value, What, differences};
 use crate::jobs::licenses::events::over_used_by;
+use crate::tables::table::{Cell, Table};
+use crate::tables::words::{local, relative};
 
 /// Answers what was asked for.
 pub(super) async fn run(desk: &Desk, asked: &LicensesArgs) -> Result<(), Failure> {
@@ -48,7 +50,7 @@ async fn list(desk: &Desk, at: Option<&Reading>) -> Result<(), Failure> {
         let ago = relative(snapshot.at, desk.now);
         text = format!("Read {} ({ago}) by run {}\n\n", local(snapshot.at, desk.zone()), snapshot.run);
     }
-    text.push_str(&rows.to_text(desk.width));
+    text.push_str(&render::to_text(&rows, desk.width));
     Ok(Page { text, json: rows.to_json(), rows }.print(desk.format)?)
 }
 
@@ -119,7 +121,7 @@ async fn differing(desk: &Desk, before: &Reading, after: &Reading) -> Result<(),
     let after = read(desk, after).await?;
     let rows = difference_table(&differences(&before, &after), desk.zone());
     let span = |snapshot: &LicenseSnapshot| format!("{} (run {})", local(snapshot.at, desk.zone()), snapshot.run);
-    let text = format!("From {} to {}\n\n{}", span(&before), span(&after), rows.to_text(desk.width));
+    let text = format!("From {} to {}\n\n{}", span(&before), span(&after), render::to_text(&rows, desk.width));
     Ok(Page { text, json: rows.to_json(), rows }.print(desk.format)?)
 }
 
@@ -199,7 +201,7 @@ async fn over_time(desk: &Desk, asked: &LicensesArgs, glyphs: Glyphs) -> Result<
         Some((first, _)) if !counts.is_empty() => {
             chart::draw(&counts, (since.max(first).min(until), until), desk.width, glyphs)
         }
-        _ => rows.to_text(desk.width),
+        _ => render::to_text(&rows, desk.width),
     };
     Ok(Page { text, json: rows.to_json(), rows }.print(desk.format)?)
 }
