@@ -4,65 +4,39 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::{Value, json};
 
 use crate::cli::args::{self, Global};
 use crate::cli::desk::Desk;
 use crate::cli::exit;
 use crate::cli::failure::Failure;
-use crate::cli::history::changes::{self, Shown};
 use crate::cli::page::{Page, section};
 use crate::control::refusal::Refusal;
-use crate::history::changes::{Change, ChangeFilter};
-use crate::history::decisions::PastDecision;
+use crate::history::Found;
 use crate::history::parked::ParkedPerson;
-use crate::history::{Found, History};
 use crate::reconcile::evidence::{CorrelateTried, Evidence, FoundBy, ManagerTried, Named};
 use crate::reconcile::meaning::{meaning, remedy};
+use crate::tables::changes::{self, Shown};
+use crate::tables::person::{Of, Told, evidence, former, object, read, rows};
 use crate::tables::table::{Cell, Table};
 use crate::tables::words::{local, relative};
 
-/// How many writes are told, the newest.
-const WRITES: u32 = 10;
-/// How many former decisions are told of a job, the newest.
-const FORMER: usize = 10;
-
 /// Explains one person, for each job that ever looked at them.
-///
-/// JSON: `{person, login, upn, account, jobs}`, where each of `jobs` is `{job, standing, reason, meaning, remedy, since,
-/// first_run, last_run, last_seen, evidence, parked, writes, former}`. `evidence` is what was read and which rules were
-/// tried, as stored; `parked` is null or `{reason, cause, remedy, since, review}`; `writes` are as of `history changes`;
-/// `former` is a list of `{reason, from, to, first_run, last_run}`.
 pub(super) async fn run(global: &Global, arguments: &args::Explain, now: Timestamp) -> Result<u8, Failure> {
     let desk = Desk::open(global, now).await?;
-    let told = read(desk.history()?, &arguments.user).await?;
+    let told = one(read(desk.history()?, &arguments.user).await?, &arguments.user)?;
     page(&told, desk.zone(), now, desk.width).print(desk.format)?;
     Ok(exit::SUCCEEDED)
 }
 
-/// All that is told of a person.
-struct Told {
-    /// Newest first, of all jobs; at least one.
-    decisions: Vec<PastDecision>,
-    parked: Vec<ParkedPerson>,
-    writes: Vec<Change>,
-}
-
-async fn read(history: &History, name: &str) -> Result<Told, Failure> {
-    let decisions = match history.decisions_of_user(name).await? {
-        Found::One(decisions) => decisions,
+/// The one person that a name leads to.
+fn one(found: Found<Told>, name: &str) -> Result<Told, Failure> {
+    match found {
+        Found::One(told) => Ok(told),
         Found::Several(candidates) => {
-            return Err(Refusal::Several { what: "person", name: name.to_owned(), candidates }.into());
+            Err(Refusal::Several { what: "person", name: name.to_owned(), candidates }.into())
         }
-        Found::Nothing => return Err(unknown(name)),
-    };
-    let Some(person) = decisions.first().map(|one| one.person.clone()) else { return Err(unknown(name)) };
-    let mut parked = history.list_parked(None).await?;
-    parked.retain(|one| one.person == person);
-    let filter =
-        ChangeFilter { user: Some(person.as_str().to_owned()), limit: Some(WRITES), ..ChangeFilter::default() };
-    let writes = history.list_changes(&filter).await?;
-    Ok(Told { decisions, parked, writes })
+        Found::Nothing => Err(unknown(name)),
+    }
 }
 
 fn unknown(name: &str) -> Failure {
@@ -71,74 +45,13 @@ fn unknown(name: &str) -> Failure {
     Failure::new(exit::FAILED, format!("no run has decided about `{name}`"), Some(hint.to_owned()))
 }
 
-impl Told {
-    /// The jobs that looked at the person, those that decided last first.
-    fn jobs(&self) -> Vec<Of<'_>> {
-        let mut names: Vec<&str> = Vec::new();
-        for decision in &self.decisions {
-            if !names.contains(&decision.job.as_str()) {
-                names.push(&decision.job);
-            }
-        }
-        names.into_iter().filter_map(|job| self.of(job)).collect()
-    }
-
-    fn of(&self, job: &str) -> Option<Of<'_>> {
-        let mut decisions = self.decisions.iter().filter(|one| one.job == job);
-        Some(Of {
-            decision: decisions.next()?,
-            former: decisions.take(FORMER).collect(),
-            parked: self.parked.iter().find(|one| one.job == job),
-            writes: self.writes.iter().filter(|one| one.job == job).cloned().collect(),
-        })
-    }
-}
-
-/// What is told of a person and one job.
-struct Of<'a> {
-    decision: &'a PastDecision,
-    former: Vec<&'a PastDecision>,
-    parked: Option<&'a ParkedPerson>,
-    writes: Vec<Change>,
-}
-
 fn page(told: &Told, zone: &TimeZone, now: Timestamp, width: Option<u16>) -> Page {
     let newest = &told.decisions[0];
     let mut text = format!("{} ({})\n", newest.login, newest.person);
-    let mut objects = Vec::new();
     for of in told.jobs() {
         job_text(&mut text, &of, zone, now, width);
-        objects.push(job_object(&of, zone));
     }
-    let json = json!({
-        "person": newest.person.as_str(),
-        "login": newest.login,
-        "upn": (!newest.upn.is_empty()).then_some(&newest.upn),
-        "account": newest.account.map(|account| account.to_string()),
-        "jobs": objects,
-    });
-    Page { text, json, rows: rows(&told.decisions, zone) }
-}
-
-/// Every decision as a row, for a spreadsheet.
-fn rows(decisions: &[PastDecision], zone: &TimeZone) -> Table {
-    let columns = ["job", "person", "login", "reason", "standing", "from", "to", "first_run", "last_run", "meaning"];
-    let mut table = Table::new(&columns.map(|key| (key, key)), "");
-    for one in decisions {
-        table.push(vec![
-            Cell::text(&one.job),
-            Cell::text(one.person.as_str()),
-            Cell::text(&one.login),
-            Cell::text(one.reason.as_str()),
-            Cell::new(one.standing, one.standing.to_string()),
-            Cell::moment(one.first_at, zone),
-            Cell::moment(one.last_at, zone),
-            Cell::text(one.first_run.as_str()),
-            Cell::text(one.last_run.as_str()),
-            Cell::text(meaning(one.reason)),
-        ]);
-    }
-    table
+    Page { text, json: object(told, zone), rows: rows(&told.decisions, zone) }
 }
 
 fn job_text(text: &mut String, of: &Of<'_>, zone: &TimeZone, now: Timestamp, width: Option<u16>) {
@@ -166,13 +79,6 @@ fn job_text(text: &mut String, of: &Of<'_>, zone: &TimeZone, now: Timestamp, wid
     }
     section(text, "Recent writes", &changes::table(&of.writes, zone, Shown::OfPerson), width);
     section(text, "Before", &former(&of.former, zone), width);
-}
-
-/// The evidence, unless it is of another version of the program.
-fn evidence(decision: &PastDecision) -> Option<Evidence> {
-    let person = Named { id: decision.person.as_str().to_owned(), name: decision.login.clone() };
-    let account = decision.account.map(|id| Named { id: id.to_string(), name: decision.upn.clone() });
-    Evidence::restored(&decision.evidence, &person, account.as_ref(), decision.reason).ok()
 }
 
 fn parked_text(text: &mut String, parked: &ParkedPerson, zone: &TimeZone) {
@@ -262,50 +168,6 @@ fn found(value: &str, found: &[Named], more: bool, decided: bool) -> String {
     format!("{}{more}{decided}", names.join(", "))
 }
 
-fn former(decisions: &[&PastDecision], zone: &TimeZone) -> Table {
-    let columns =
-        [("reason", "Reason"), ("from", "From"), ("to", "To"), ("first_run", "First run"), ("last_run", "Last run")];
-    let mut table = Table::new(&columns, "");
-    for one in decisions {
-        table.push(vec![
-            Cell::text(one.reason.as_str()),
-            Cell::moment(one.first_at, zone),
-            Cell::moment(one.last_at, zone),
-            Cell::text(one.first_run.as_str()),
-            Cell::text(one.last_run.as_str()),
-        ]);
-    }
-    table
-}
-
-fn job_object(of: &Of<'_>, zone: &TimeZone) -> Value {
-    let decision = of.decision;
-    json!({
-        "job": decision.job,
-        "standing": decision.standing,
-        "reason": decision.reason,
-        "meaning": meaning(decision.reason),
-        "remedy": remedy(decision.reason),
-        "since": decision.first_at.to_string(),
-        "first_run": decision.first_run,
-        "last_run": decision.last_run,
-        "last_seen": decision.last_at.to_string(),
-        "evidence": evidence(decision).map_or_else(
-            || serde_json::from_str(&decision.evidence).unwrap_or_default(),
-            |evidence| json!(evidence),
-        ),
-        "parked": of.parked.map(|parked| json!({
-            "reason": parked.reason,
-            "cause": parked.cause,
-            "remedy": parked.remedy,
-            "since": parked.since.to_string(),
-            "review": parked.review_at.map(|review| review.to_string()),
-        })),
-        "writes": changes::table(&of.writes, zone, Shown::OfPerson).to_json(),
-        "former": former(&of.former, zone).to_json(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -360,7 +222,7 @@ mod tests {
         let evidence = serde_json::to_string(&tried()).unwrap();
         samples::decide(history, &run, 60, Reason::Blocked, &evidence).await;
         history.park(&[samples::parked(1, Reason::Blocked)]).await.unwrap();
-        let told = read(history, "PERSON1").await.unwrap();
+        let told = one(read(history, "PERSON1").await.unwrap(), "PERSON1").unwrap();
         let page = page(&told, &TimeZone::UTC, at(3600), None);
         insta::assert_snapshot!(page.text, @r"
         person1@example.com (00u1)
@@ -412,10 +274,11 @@ mod tests {
         let place = Place::new().await;
         let run = samples::managers_run(&place.history, "aaaa0001", 0).await;
         samples::decide(&place.history, &run, 0, Reason::NoAccount, r#"{"old":true}"#).await;
-        let page = page(&read(&place.history, "00u1").await.unwrap(), &TimeZone::UTC, at(0), None);
+        let page =
+            page(&one(read(&place.history, "00u1").await.unwrap(), "00u1").unwrap(), &TimeZone::UTC, at(0), None);
         assert!(page.text.contains("another version"), "{}", page.text);
         assert_eq!(page.json["jobs"][0]["evidence"]["old"], true);
-        let Err(failure) = read(&place.history, "nobody").await else { panic!("found") };
+        let Err(failure) = one(read(&place.history, "nobody").await.unwrap(), "nobody") else { panic!("found") };
         assert_eq!(failure.code, exit::FAILED);
     }
 }

@@ -1,122 +1,10 @@
-//! Imports as tables: what was counted, what was found, what is new. For the end of a run and for the history.
+//! What an import run says at its end.
 
 use std::fmt::Write as _;
 
-use crate::tables::table::{Cell, Table};
-use crate::domain::import::{Changed, Entry, ImportTally, Kind};
 use crate::jobs::report::details::DirectoryDetails;
-
-/// How many entries there are of each kind; guests and disabled accounts apart.
-pub(super) fn counts(tally: &ImportTally) -> Table {
-    let columns = [
-        ("kind", "kind"),
-        ("entries", "entries"),
-        ("guests", "guests"),
-        ("disabled", "disabled"),
-        ("meaning", "meaning"),
-    ];
-    let mut table = Table::new(&columns, "");
-    for kind in Kind::ALL.iter().rev().filter(|kind| tally.kinds.contains_key(kind)) {
-        let count = tally.of(*kind);
-        let number = |count: u64| Cell::new(count, count.to_string());
-        table.push(vec![
-            Cell::text(kind.as_str()),
-            number(count.entries),
-            number(count.guests),
-            number(count.disabled),
-            Cell::text(kind.meaning()),
-        ]);
-    }
-    table
-}
-
-/// Entries, one a row.
-pub(super) fn entries<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Table {
-    let columns = [
-        ("kind", "kind"),
-        ("login", "person in Okta"),
-        ("status", "status"),
-        ("upn", "account in Entra"),
-        ("account_is", "which is"),
-        ("guest", ""),
-        ("disabled", ""),
-        ("person", ""),
-        ("account", ""),
-    ];
-    let mut table = Table::new(&columns, "nothing of this kind was found");
-    for entry in entries {
-        table.push(vec![
-            Cell::text(entry.kind.as_str()),
-            name(&entry.login),
-            Cell::optional(entry.person.as_ref(), |_| Cell::text(&entry.status)),
-            name(&entry.upn),
-            Cell::optional(entry.account.as_ref(), |_| Cell::text(account_is(entry))),
-            Cell::new(entry.guest, entry.guest.to_string()),
-            Cell::new(entry.disabled, entry.disabled.to_string()),
-            Cell::optional(entry.person.clone(), Cell::text),
-            Cell::optional(entry.account.clone(), Cell::text),
-        ]);
-    }
-    table
-}
-
-/// Differences to the import before, one a row.
-pub(super) fn changes<'a>(changes: impl IntoIterator<Item = &'a Changed>) -> Table {
-    let columns = [
-        ("difference", "what is new"),
-        ("kind", "kind"),
-        ("login", "person in Okta"),
-        ("upn", "account in Entra"),
-        ("before", "before"),
-        ("person", ""),
-        ("account", ""),
-    ];
-    let mut table = Table::new(&columns, "nothing is new");
-    for changed in changes {
-        let Changed { difference, entry, before } = changed;
-        table.push(vec![
-            Cell::text(difference.as_str()),
-            Cell::text(entry.kind.as_str()),
-            name(&entry.login),
-            name(&entry.upn),
-            Cell::optional(before.as_ref(), |before| Cell::text(in_words(before, entry))),
-            Cell::optional(entry.person.clone(), Cell::text),
-            Cell::optional(entry.account.clone(), Cell::text),
-        ]);
-    }
-    table
-}
-
-fn name(text: &str) -> Cell {
-    if text.is_empty() { Cell::new(serde_json::Value::Null, "–") } else { Cell::text(text) }
-}
-
-const fn account_is(entry: &Entry) -> &'static str {
-    match (entry.guest, entry.disabled) {
-        (true, true) => "guest, disabled",
-        (true, false) => "guest",
-        (false, true) => "disabled",
-        (false, false) => "member",
-    }
-}
-
-/// An entry as it was, as far as it was another one.
-fn in_words(before: &Entry, now: &Entry) -> String {
-    let mut parts = vec![before.kind.to_string()];
-    if !before.login.is_empty() && before.login != now.login {
-        parts.push(before.login.clone());
-    }
-    if !before.upn.is_empty() && before.upn != now.upn {
-        parts.push(before.upn.clone());
-    }
-    if before.status != now.status && !before.status.is_empty() && before.person == now.person {
-        parts.push(before.status.clone());
-    }
-    if before.account == now.account && (before.guest, before.disabled) != (now.guest, now.disabled) {
-        parts.push(account_is(before).to_owned());
-    }
-    parts.join(", ")
-}
+use crate::tables::imports::{changes, counts, entries};
+use crate::tables::table::Table;
 
 /// What an import run says below its first line. `lines` makes a table text.
 pub(super) fn report(text: &mut String, details: &DirectoryDetails, run: &str, lines: impl Fn(&Table) -> String) {
@@ -142,7 +30,7 @@ mod tests {
     use super::*;
     use crate::cli::args::OutputFormat;
     use crate::cli::samples;
-    use crate::domain::import::{Count, Difference};
+    use crate::domain::import::{Changed, Count, Difference, Entry, ImportTally, Kind};
 
     fn entry(kind: Kind, login: &str, upn: &str) -> Entry {
         let given = |text: &str| (!text.is_empty()).then(|| format!("id-{text}"));

@@ -9,12 +9,12 @@ use crate::cli::args::{Global, NotifyCommand};
 use crate::cli::carrier::{Carrier, carrier};
 use crate::cli::failure::Failure;
 use crate::cli::page::Page;
-use crate::cli::render::{Cell, Table};
 use crate::cli::{caller, exit, work};
 use crate::clock::SystemClock;
 use crate::config;
 use crate::control::carry;
 use crate::control::wire::{TestRequest, Tested};
+use crate::tables::table::{Cell, Table};
 
 /// Sends a test notice and says whether it was taken.
 ///

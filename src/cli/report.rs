@@ -19,6 +19,7 @@ use crate::jobs::answers::Reply;
 use crate::jobs::report::details::RequestDetails;
 use crate::jobs::report::{ChangeLine, Details, LicensesDetails, ManagersDetails, Report};
 use crate::reconcile::meaning::meaning;
+use crate::tables::imports::entries;
 use crate::tables::table::{Cell, Table};
 use crate::tables::words::duration;
 
@@ -70,7 +71,7 @@ pub(super) fn text(report: &Report) -> String {
 
 fn lines(table: &Table) -> String {
     let mut out = Vec::new();
-    let written = render::write(&table, &mut out, OutputFormat::Table, render::terminal_width());
+    let written = render::write(table, &mut out, OutputFormat::Table, render::terminal_width());
     written.map(|()| String::from_utf8_lossy(&out).into_owned()).unwrap_or_default()
 }
 
@@ -116,7 +117,7 @@ fn rows(report: &Report, most: usize) -> Table {
         Details::Managers(managers) => changes(&managers.changes, most),
         Details::Licenses(licenses) => products(licenses),
         Details::Keepalive(replies) => calls(replies),
-        Details::Directory(directory) => imports::entries(&directory.entries),
+        Details::Directory(directory) => entries(&directory.entries),
         Details::Request(request) => calls(&request.calls),
         Details::None => Table::new(&[("outcome", "outcome")], ""),
     }

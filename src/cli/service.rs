@@ -7,6 +7,7 @@ use crate::control::client::Client;
 use crate::control::wire::About;
 use crate::jobs::error::chain;
 use crate::jobs::lock::{self, SERVICE};
+use crate::tables::jobs;
 use crate::tables::words::local;
 
 /// What runs the jobs on their schedules.
@@ -31,11 +32,11 @@ impl Service {
         }
     }
 
-    pub(super) const fn as_str(&self) -> &'static str {
+    pub(super) const fn kind(&self) -> jobs::Service {
         match self {
-            Self::Running(_) => "running",
-            Self::None => "none",
-            Self::Unknown(_) => "unknown",
+            Self::Running(_) => jobs::Service::Running,
+            Self::None => jobs::Service::None,
+            Self::Unknown(_) => jobs::Service::Unknown,
         }
     }
 

@@ -1,17 +1,11 @@
 //! `history calls RUN`: the requests of one run.
 
-use jiff::tz::TimeZone;
-
 use crate::cli::desk::Desk;
 use crate::cli::failure::Failure;
 use crate::cli::render;
-use crate::history::calls::CallRow;
-use crate::tables::table::{Cell, Table};
+use crate::tables::calls::table;
 
 /// Prints the calls of a run, in order.
-///
-/// JSON: a list of `{time, service, method, path, status, latency_ms, attempts, verdict, error, request_id,
-/// client_request_id, body}`. `status` is null when no answer came, `body` unless the job saves bodies.
 pub(super) async fn list(desk: &Desk, prefix: &str) -> Result<(), Failure> {
     let history = desk.history()?;
     let run = desk.run(prefix).await?;
@@ -19,49 +13,14 @@ pub(super) async fn list(desk: &Desk, prefix: &str) -> Result<(), Failure> {
     Ok(render::print(&table(&calls, desk.zone()), desk.format)?)
 }
 
-fn table(calls: &[CallRow], zone: &TimeZone) -> Table {
-    let columns = [
-        ("time", "Time"),
-        ("service", "Service"),
-        ("method", "Method"),
-        ("path", "Path"),
-        ("status", "Status"),
-        ("latency_ms", "ms"),
-        ("attempts", "Tries"),
-        ("verdict", "Verdict"),
-        ("error", "Problem"),
-        ("request_id", "Request id"),
-        ("client_request_id", ""),
-        ("body", ""),
-    ];
-    let mut table =
-        Table::new(&columns, "no single calls are kept of this run; `graphkeeper history show` counts them");
-    for call in calls {
-        let text = |text: &Option<String>| Cell::optional(text.clone(), Cell::text);
-        table.push(vec![
-            Cell::moment(call.at, zone),
-            Cell::text(&call.service),
-            Cell::text(&call.method),
-            Cell::text(&call.path),
-            Cell::optional(call.status, Cell::number),
-            Cell::new(call.latency_ms, call.latency_ms.to_string()),
-            Cell::number(call.attempts),
-            Cell::text(call.verdict.as_str()),
-            text(&call.error),
-            text(&call.request_id),
-            text(&call.client_request_id),
-            text(&call.body),
-        ]);
-    }
-    table
-}
-
 #[cfg(test)]
 mod tests {
+    use jiff::tz::TimeZone;
+
     use super::*;
     use crate::cli::args::OutputFormat;
     use crate::cli::samples;
-    use crate::history::calls::Verdict;
+    use crate::history::calls::{CallRow, Verdict};
     use crate::history::testing::at;
 
     #[test]

@@ -8,22 +8,16 @@ use crate::cli::args::Imports;
 use crate::cli::desk::Desk;
 use crate::cli::exit;
 use crate::cli::failure::Failure;
-use crate::cli::imports;
 use crate::cli::page::Page;
 use crate::cli::render;
-use crate::tables::table::Table;
-use crate::tables::words::{local, relative};
-use crate::domain::import::{Changed, Kind};
+use crate::domain::import::Kind;
 use crate::history::History;
 use crate::history::directory::Import;
-use crate::reconcile::import_diff::differences;
+use crate::tables::imports::{self, News};
+use crate::tables::table::Table;
+use crate::tables::words::{local, relative};
 
-/// Prints the newest import, or that of a run.
-///
-/// JSON: `{run, job, time, entries, more}`, with `entries` a list of `{kind, login, status, upn, account_is, guest, disabled,
-/// person, account}` and `more` how many there are beyond `--limit`. With `--diff`: `{run, job, time, previous, changes,
-/// more}`, with `changes` a list of `{difference, kind, login, upn, before, person, account}` and `previous` the run of the
-/// import before, null for the first.
+/// Prints the newest import, or that of a run, as [`imports::object`] and [`News::object`] describe.
 pub(super) async fn list(desk: &Desk, asked: &Imports) -> Result<(), Failure> {
     let Some(import) = import(desk, asked).await? else {
         let rows = imports::entries([]);
@@ -37,9 +31,7 @@ pub(super) async fn list(desk: &Desk, asked: &Imports) -> Result<(), Failure> {
         let kinds = if asked.kinds.is_empty() { Kind::ALL } else { asked.kinds.as_slice() };
         let (entries, more) = history.entries_of_import(&import, kinds, asked.limit).await?;
         let rows = imports::entries(&entries);
-        let json = json!({
-            "run": import.run, "job": import.job, "time": import.at.to_string(), "entries": rows.to_json(), "more": more,
-        });
+        let json = imports::object(&import, &rows, more);
         Page { text: text(desk, &import, "Import", &rows, more), json, rows }
     };
     Ok(page.print(desk.format)?)
@@ -59,26 +51,14 @@ async fn import(desk: &Desk, asked: &Imports) -> Result<Option<Import>, Failure>
 
 /// What was new, of the kinds asked for.
 async fn changed(desk: &Desk, history: &History, import: &Import, asked: &Imports) -> Result<Page, Failure> {
-    let previous = history.import_before(import).await?;
-    let mut found: Vec<Changed> = Vec::new();
-    if previous.is_some() {
-        let (ended, begun) = history.entries_changed_by(import).await?;
-        found = differences(&ended, &begun);
-    }
-    found.retain(|changed| asked.kinds.is_empty() || asked.kinds.contains(&changed.entry.kind));
-    found.sort_by_key(|changed| changed.difference);
-    let more = found.len().saturating_sub(asked.limit as usize) as u64;
-    found.truncate(asked.limit as usize);
-    let rows = imports::changes(&found);
-    let title = match &previous {
+    let news = News::read(history, import, &asked.kinds, asked.limit).await?;
+    let rows = imports::changes(&news.changes);
+    let title = match &news.previous {
         None => "The first import".to_owned(),
         Some(previous) => format!("What is new since run {}, in the import", previous.run),
     };
-    let json = json!({
-        "run": import.run, "job": import.job, "time": import.at.to_string(),
-        "previous": previous.map(|previous| previous.run), "changes": rows.to_json(), "more": more,
-    });
-    Ok(Page { text: text(desk, import, &title, &rows, more), json, rows })
+    let json = news.object(import, &rows);
+    Ok(Page { text: text(desk, import, &title, &rows, news.more), json, rows })
 }
 
 fn text(desk: &Desk, import: &Import, title: &str, rows: &Table, more: u64) -> String {

@@ -1,19 +1,14 @@
 //! `history missed`: scheduled moments at which a job did not run, and why.
 
-use jiff::tz::TimeZone;
-
 use crate::cli::args::Range;
 use crate::cli::desk::Desk;
 use crate::cli::failure::Failure;
 use crate::cli::render;
 use crate::cli::when::When;
-use crate::domain::moment::{Disposition, Moment};
 use crate::history::moments::MomentFilter;
-use crate::tables::table::{Cell, Table};
+use crate::tables::missed::table;
 
 /// Prints the missed moments, newest first.
-///
-/// JSON: a list with the names of the view `missed_run`: `{job, planned, disposition, reason, covered_by}`.
 pub(super) async fn list(desk: &Desk, range: &Range) -> Result<(), Failure> {
     let at = |when: &When| when.at(desk.zone(), desk.now);
     let filter = MomentFilter {
@@ -30,51 +25,14 @@ pub(super) async fn list(desk: &Desk, range: &Range) -> Result<(), Failure> {
     Ok(render::print(&table(&moments, desk.zone()), desk.format)?)
 }
 
-fn table(moments: &[Moment], zone: &TimeZone) -> Table {
-    let columns = [
-        ("job", "Job"),
-        ("planned", "Planned for"),
-        ("disposition", "What became of it"),
-        ("reason", "Why"),
-        ("covered_by", "Covered by"),
-    ];
-    let mut table = Table::new(&columns, "no scheduled run was missed");
-    for moment in moments {
-        let why = moment.reason.clone().unwrap_or_else(|| meaning(moment.disposition).to_owned());
-        table.push(vec![
-            Cell::text(&moment.job),
-            Cell::moment(moment.planned_at, zone),
-            Cell::text(moment.disposition.as_str()),
-            Cell::new(moment.reason.clone(), why),
-            Cell::optional(moment.run.as_ref(), |run| Cell::text(run.as_str())),
-        ]);
-    }
-    table
-}
-
-/// What a disposition means, where nothing more is known.
-const fn meaning(disposition: Disposition) -> &'static str {
-    match disposition {
-        Disposition::Ran => "it ran",
-        Disposition::Late => "it ran late",
-        Disposition::CaughtUp => "it ran afterwards",
-        Disposition::Collapsed => "a later run covers it",
-        Disposition::TooOld => "too long ago to be caught up",
-        Disposition::Skipped => "the job is not caught up",
-        Disposition::Overlap => "the run before was still going on",
-        Disposition::TooSoon => "too close to the run before",
-        Disposition::Paused => "the job was paused",
-        Disposition::Down => "the service was not running",
-        Disposition::Asleep => "the machine was asleep",
-        Disposition::QueueFull => "the service was overrun with moments",
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use jiff::tz::TimeZone;
+
     use super::*;
     use crate::cli::args::OutputFormat;
     use crate::cli::samples;
+    use crate::domain::moment::{Disposition, Moment};
     use crate::domain::run::RunId;
     use crate::history::testing::{Place, at};
 

@@ -2,7 +2,7 @@
 //! all of it for other programs; and what is old is forgotten.
 
 mod calls;
-pub(super) mod changes;
+mod changes;
 mod directory;
 mod export;
 mod licenses;
@@ -13,7 +13,6 @@ mod prune;
 mod runs;
 mod show;
 
-pub(super) use runs::outcome;
 pub(super) use show::noticed;
 
 use jiff::Timestamp;

@@ -1,20 +1,14 @@
 //! `history notices`: what people were told, on which channel, and whether it arrived.
 
-use jiff::tz::TimeZone;
-
 use crate::cli::args::Range;
 use crate::cli::desk::Desk;
 use crate::cli::failure::Failure;
-use crate::cli::render::{self, Cell, Table};
+use crate::cli::render;
 use crate::cli::when::When;
-use crate::domain::run::RunId;
-use crate::history::outbox::{Notice, NoticeFilter};
+use crate::history::outbox::NoticeFilter;
+use crate::tables::notices::table;
 
 /// Prints the notices, newest first.
-///
-/// JSON: a list of `{made, channel, job, run, kind, tone, severity, title, lines, state, attempts, settled, next_try,
-/// problem, hint}`. `state` is `waiting`, `delivered`, `given_up` or `superseded`; `next_try` is null once it is settled;
-/// `problem` is why the last attempt failed.
 pub(super) async fn list(desk: &Desk, range: &Range) -> Result<(), Failure> {
     let at = |when: &When| when.at(desk.zone(), desk.now);
     let filter = NoticeFilter {
@@ -28,46 +22,4 @@ pub(super) async fn list(desk: &Desk, range: &Range) -> Result<(), Failure> {
         Some(history) => history.list_notices(&filter).await?,
     };
     Ok(render::print(&table(&notices, desk.zone()), desk.format)?)
-}
-
-fn table(notices: &[Notice], zone: &TimeZone) -> Table {
-    let columns = [
-        ("made", "Made"),
-        ("channel", "Channel"),
-        ("job", ""),
-        ("run", ""),
-        ("kind", ""),
-        ("tone", "As"),
-        ("severity", ""),
-        ("title", "What"),
-        ("lines", ""),
-        ("state", "State"),
-        ("attempts", "Attempts"),
-        ("settled", ""),
-        ("next_try", ""),
-        ("problem", "Problem"),
-        ("hint", ""),
-    ];
-    let mut table = Table::new(&columns, "nobody was told anything");
-    for notice in notices {
-        let is_open = notice.settled_at.is_none();
-        table.push(vec![
-            Cell::moment(notice.made_at, zone),
-            Cell::text(&notice.channel),
-            Cell::optional(notice.job.as_ref(), Cell::text),
-            Cell::optional(notice.run.as_ref().map(RunId::as_str), Cell::text),
-            Cell::text(&notice.kind),
-            Cell::text(notice.tone.as_str()),
-            Cell::text(notice.severity.as_str()),
-            Cell::text(&notice.title),
-            Cell::new(notice.lines.clone(), notice.lines.join("; ")),
-            Cell::text(notice.state.as_str()),
-            Cell::number(notice.attempts),
-            Cell::optional(notice.settled_at, |at| Cell::moment(at, zone)),
-            Cell::optional(Some(notice.next_try).filter(|_| is_open), |at| Cell::moment(at, zone)),
-            Cell::optional(notice.problem.as_ref(), Cell::text),
-            Cell::optional(notice.hint.as_ref(), Cell::text),
-        ]);
-    }
-    table
 }

@@ -4,19 +4,13 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::{Value, json};
 
 use crate::cli::page::{Page, section};
-use crate::history::plans::{LoadedPlan, PlanDiff, PlanSummary, PlannedChange};
-use crate::tables::table::{Cell, Table};
-use crate::tables::words::{counted, local, manager, relative};
+use crate::history::plans::{LoadedPlan, PlanDiff, PlanSummary};
+use crate::tables::plan::{changes, object};
+use crate::tables::words::{counted, local, relative};
 
 /// A stored plan as text, JSON and rows.
-///
-/// JSON: `{plan, job, run, state, origin, created, seen, policy_fingerprint, superseded_by, differs, approved, count, held,
-/// changes}`. `state` is `open`, `superseded` or `approved`; `approved` is `{run, by, at}`; `differs` is `{only_here,
-/// only_there}` in counts against the plan that superseded this one; a change is `{person, login, account, upn, kind,
-/// old_manager, old_manager_name, new_manager, new_manager_name, held}`.
 pub(super) fn page(
     plan: &LoadedPlan,
     differs: Option<&PlanDiff>,
@@ -24,7 +18,7 @@ pub(super) fn page(
     now: Timestamp,
     width: Option<u16>,
 ) -> Page {
-    let rows = table(&plan.changes);
+    let rows = changes(&plan.changes);
     let mut text = heading(&plan.summary, differs, zone, now);
     section(&mut text, "Changes", &rows, width);
     Page { text, json: object(plan, differs, &rows), rows }
@@ -62,69 +56,6 @@ fn difference(differs: Option<&PlanDiff>) -> String {
         format!("; {} only here, {there} only there", counted(here as u64, "change"))
     };
     differs.map(told).unwrap_or_default()
-}
-
-fn state(plan: &PlanSummary) -> &'static str {
-    match (&plan.approval, &plan.superseded_by) {
-        (Some(_), _) => "approved",
-        (None, Some(_)) => "superseded",
-        (None, None) => "open",
-    }
-}
-
-fn object(plan: &LoadedPlan, differs: Option<&PlanDiff>, rows: &Table) -> Value {
-    let summary = &plan.summary;
-    let approved = summary.approval.as_ref();
-    json!({
-        "plan": summary.id,
-        "job": summary.job,
-        "run": summary.run,
-        "state": state(summary),
-        "origin": summary.origin,
-        "created": summary.created_at.to_string(),
-        "seen": summary.seen_at.to_string(),
-        "policy_fingerprint": summary.policy_fingerprint,
-        "superseded_by": summary.superseded_by,
-        "differs": differs.map(|diff| json!({
-            "only_here": diff.only_in_first.len(),
-            "only_there": diff.only_in_second.len(),
-        })),
-        "approved": approved.map(|one| json!({ "run": one.run, "by": one.by, "at": one.at.to_string() })),
-        "count": summary.changes,
-        "held": summary.held,
-        "changes": rows.to_json(),
-    })
-}
-
-fn table(changes: &[PlannedChange]) -> Table {
-    let columns = [
-        ("person", ""),
-        ("login", "Person"),
-        ("account", ""),
-        ("upn", ""),
-        ("kind", "Kind"),
-        ("old_manager", ""),
-        ("old_manager_name", "Old manager"),
-        ("new_manager", ""),
-        ("new_manager_name", "New manager"),
-        ("held", "Held"),
-    ];
-    let mut table = Table::new(&columns, "no changes");
-    for change in changes {
-        table.push(vec![
-            Cell::text(change.person.as_str()),
-            Cell::text(&change.login),
-            Cell::text(change.account.to_string()),
-            Cell::text(&change.upn),
-            Cell::text(change.kind.as_str()),
-            Cell::optional(change.from, |id| Cell::text(id.to_string())),
-            Cell::new(change.from_label.clone(), manager(&change.from_label, change.from)),
-            Cell::optional(change.to, |id| Cell::text(id.to_string())),
-            Cell::new(change.to_label.clone(), manager(&change.to_label, change.to)),
-            Cell::new(change.held, if change.held { "held" } else { "" }),
-        ]);
-    }
-    table
 }
 
 #[cfg(test)]

@@ -1,23 +1,13 @@
 //! `history`: runs, newest first.
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
-
 use crate::cli::args;
 use crate::cli::desk::Desk;
 use crate::cli::failure::Failure;
 use crate::cli::render;
-use crate::domain::decision::{Kinds, Tally};
-use crate::domain::run::Outcome;
-use crate::history::runs::{Run, RunFilter};
-use crate::tables::table::{Cell, Table};
-use crate::tables::words::duration;
+use crate::history::runs::RunFilter;
+use crate::tables::runs::table;
 
 /// Prints the runs that fit.
-///
-/// JSON: a list of `{run, job, kind, trigger, caller, started, ended, seconds, outcome, reason, planned, held, accepted,
-/// confirmed, unresolved, message, hint}`. `outcome` is `running` while a run lasts, and `ended` and `seconds` are null
-/// then; counts are null for jobs that do not count them.
 pub(super) async fn list(desk: &Desk, arguments: &args::History) -> Result<(), Failure> {
     let runs = match &desk.history {
         None => Vec::new(),
@@ -42,76 +32,10 @@ pub(super) async fn list(desk: &Desk, arguments: &args::History) -> Result<(), F
     Ok(render::print(&table(&runs, desk.zone()), desk.format)?)
 }
 
-/// The runs as rows.
-fn table(runs: &[Run], zone: &TimeZone) -> Table {
-    let columns = [
-        ("run", "Run"),
-        ("job", "Job"),
-        ("kind", ""),
-        ("trigger", "Why"),
-        ("caller", ""),
-        ("started", "Began"),
-        ("ended", ""),
-        ("seconds", "Took"),
-        ("outcome", "Outcome"),
-        ("reason", ""),
-        ("planned", ""),
-        ("held", ""),
-        ("accepted", "Written"),
-        ("confirmed", ""),
-        ("unresolved", "Unresolved"),
-        ("message", "Message"),
-        ("hint", ""),
-    ];
-    let mut table = Table::new(&columns, "no runs");
-    for run in runs {
-        table.push(row(run, zone));
-    }
-    table
-}
-
-fn row(run: &Run, zone: &TimeZone) -> Vec<Cell> {
-    let tally = run.managers_tally();
-    let count = |kinds: fn(&Tally) -> &Kinds| Cell::optional(tally.as_ref(), |tally| number(kinds(tally).total()));
-    let text = |text: &Option<String>| Cell::optional(text.clone(), Cell::text);
-    vec![
-        Cell::text(run.id.as_str()),
-        Cell::text(&run.job),
-        Cell::text(run.kind.as_str()),
-        Cell::text(run.trigger.as_str()),
-        Cell::text(&run.caller),
-        Cell::moment(run.started_at, zone),
-        Cell::optional(run.ended_at, |ended| Cell::moment(ended, zone)),
-        Cell::optional(run.ended_at, |ended| seconds(run.started_at, ended)),
-        Cell::text(outcome(run)),
-        text(&run.reason),
-        count(|tally| &tally.planned),
-        count(|tally| &tally.held),
-        count(|tally| &tally.accepted),
-        count(|tally| &tally.confirmed),
-        Cell::optional(run.unresolved, number),
-        text(&run.message),
-        text(&run.hint),
-    ]
-}
-
-/// The word for how a run ended, or that it has not.
-pub(in crate::cli) fn outcome(run: &Run) -> &'static str {
-    run.outcome.map_or("running", Outcome::as_str)
-}
-
-/// Counts stay far below what JSON holds.
-fn number(count: u64) -> Cell {
-    Cell::new(count, count.to_string())
-}
-
-fn seconds(from: Timestamp, to: Timestamp) -> Cell {
-    let took = to.duration_since(from).unsigned_abs();
-    Cell::new(took.as_secs_f64(), duration(took))
-}
-
 #[cfg(test)]
 mod tests {
+    use jiff::tz::TimeZone;
+
     use super::*;
     use crate::cli::args::OutputFormat;
     use crate::cli::samples;

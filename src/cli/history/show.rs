@@ -1,33 +1,30 @@
 //! `history show`: one run, or one plan.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::cli::desk::Desk;
 use crate::cli::failure::Failure;
-use crate::cli::history::{changes, plan, runs};
-use crate::cli::imports;
+use crate::cli::history::plan;
 use crate::cli::page::{Page, section};
 use crate::control::carry::LIST_RUNS;
 use crate::control::refusal::{Refusal, one};
-use crate::domain::decision::{Kinds, Reason, Tally};
 use crate::domain::event::Event;
-use crate::domain::gauge::Gauge;
-use crate::domain::run::{PlanId, RunId};
-use crate::history::changes::Change;
+use crate::domain::run::RunId;
 use crate::history::plans::{LoadedPlan, diff};
 use crate::history::runs::Run;
 use crate::history::{Found, History};
-use crate::reconcile::meaning::{meaning, remedy};
-use crate::tables::table::{Cell, Table};
+use crate::tables::changes::{self, Shown};
+use crate::tables::imports;
+use crate::tables::run::{self, Told};
+use crate::tables::runs::outcome;
 use crate::tables::words::{duration, local, relative};
 
-/// Prints the run or the plan whose id begins so. The JSON is described at [`page`] and at [`plan::page`].
+/// Prints the run or the plan whose id begins so. The JSON is described at [`run::object`] and at [`crate::tables::plan::object`].
 pub(super) async fn show(desk: &Desk, id: &str) -> Result<(), Failure> {
     let history = desk.history()?;
     let page = match (history.resolve_run_prefix(id).await?, history.load_plan(id).await?) {
@@ -69,40 +66,16 @@ async fn plan_page(desk: &Desk, history: &History, found: &LoadedPlan) -> Result
 }
 
 async fn run_page(desk: &Desk, history: &History, id: &RunId) -> Result<Page, Failure> {
-    let run = one(history.run(id).await?.map_or(Found::Nothing, Found::One), "run", id.as_str(), LIST_RUNS)?;
-    let changes = history.changes_of_run(id).await?;
-    let plans = history.plans_of_run(id).await?;
-    let calls = history.calls_of_run(id).await?.len();
-    let gauge = history.gauge_of_run(id).await?;
-    let events = history.events_of_run(id).await?;
-    Ok(page(&Told { run, changes, plans, calls, gauge, events }, desk.zone(), desk.now, desk.width))
-}
-
-/// All that is told of a run.
-struct Told {
-    run: Run,
-    changes: Vec<Change>,
-    /// Plans that it was the first to come to.
-    plans: Vec<PlanId>,
-    /// How many single calls are kept.
-    calls: usize,
-    /// What it found of the subscription that it watches.
-    gauge: Option<Gauge>,
-    /// What it noticed of licenses and subscriptions.
-    events: Vec<Event>,
+    let told = run::read(history, id).await?.map_or(Found::Nothing, Found::One);
+    let told = one(told, "run", id.as_str(), LIST_RUNS)?;
+    Ok(page(&told, desk.zone(), desk.now, desk.width))
 }
 
 /// A run as text, JSON and the rows of its changes.
-///
-/// JSON: `{run, job, kind, trigger, caller, started, ended, outcome, reason, message, hint, unresolved, pid, host,
-/// config_fingerprint, tally, reasons, changes, plans, calls, gauge, events}`. `tally` is what the kind of job counted; `reasons` is a
-/// list of `{reason, people, meaning, remedy}`; `changes` is as of `history changes`; `plans` are ids; `calls` is how many
-/// `history calls` lists; `gauge` is null or as of `jobs`, but as the run found it; `events` is a list of `{kind, severity,
-/// key, subject, title, lines}`.
 fn page(told: &Told, zone: &TimeZone, now: Timestamp, width: Option<u16>) -> Page {
-    let rows = changes::table(&told.changes, zone, changes::Shown::OfRun);
+    let rows = changes::table(&told.changes, zone, Shown::OfRun);
     let tally = told.run.managers_tally();
-    let reasons = reasons(tally.as_ref());
+    let reasons = run::reasons(tally.as_ref());
     let mut text = heading(&told.run, zone, now);
     if let Some(tally) = &tally {
         let _ = writeln!(
@@ -110,7 +83,7 @@ fn page(told: &Told, zone: &TimeZone, now: Timestamp, width: Option<u16>) -> Pag
             "\nRead\n  {} people, {} with a manager reference, {} in scope; {} accounts",
             tally.people, tally.with_reference, tally.in_scope, tally.accounts
         );
-        section(&mut text, "Changes", &kinds(tally), width);
+        section(&mut text, "Changes", &run::kinds(tally), width);
     }
     if let Some(tally) = told.run.import_tally() {
         let _ = writeln!(text, "\nRead\n  {} people, {} accounts", tally.people, tally.accounts);
@@ -126,11 +99,11 @@ fn page(told: &Told, zone: &TimeZone, now: Timestamp, width: Option<u16>) -> Pag
     }
     noticed(&mut text, &told.events);
     footing(&mut text, told);
-    Page { text, json: object(told, &reasons, &rows), rows }
+    Page { text, json: run::object(told, &reasons, &rows), rows }
 }
 
 fn heading(run: &Run, zone: &TimeZone, now: Timestamp) -> String {
-    let mut text = format!("Run {} of {}: {}\n", run.id, run.job, runs::outcome(run));
+    let mut text = format!("Run {} of {}: {}\n", run.id, run.job, outcome(run));
     if let Some(message) = &run.message {
         let _ = writeln!(text, "  {message}");
     }
@@ -176,71 +149,12 @@ fn footing(text: &mut String, told: &Told) {
     }
 }
 
-/// Counts by kind of change, a row for each stage.
-fn kinds(tally: &Tally) -> Table {
-    let mut table = Table::new(&[("stage", "Stage"), ("set", "Set"), ("change", "Change"), ("clear", "Clear")], "");
-    let stages: [(&str, &Kinds); 4] = [
-        ("planned", &tally.planned),
-        ("held", &tally.held),
-        ("accepted", &tally.accepted),
-        ("confirmed", &tally.confirmed),
-    ];
-    for (stage, kinds) in stages {
-        let counts = [kinds.set, kinds.change, kinds.clear].map(|count| Cell::new(count, count.to_string()));
-        table.push([Cell::text(stage)].into_iter().chain(counts).collect());
-    }
-    table
-}
-
-/// People by reason, the most frequent first.
-fn reasons(tally: Option<&Tally>) -> Table {
-    let columns = [("reason", "Reason"), ("people", "People"), ("meaning", "Meaning"), ("remedy", "What to do")];
-    let mut table = Table::new(&columns, "");
-    let empty = BTreeMap::new();
-    let mut counted: Vec<(&Reason, &u64)> = tally.map_or(&empty, |tally| &tally.reasons).iter().collect();
-    counted.sort_by_key(|(_, people)| std::cmp::Reverse(**people));
-    for (reason, people) in counted {
-        table.push(vec![
-            Cell::text(reason.as_str()),
-            Cell::new(*people, people.to_string()),
-            Cell::text(meaning(*reason)),
-            Cell::optional(remedy(*reason), Cell::text),
-        ]);
-    }
-    table
-}
-
-fn object(told: &Told, reasons: &Table, changes: &Table) -> Value {
-    let run = &told.run;
-    json!({
-        "run": run.id,
-        "job": run.job,
-        "kind": run.kind,
-        "trigger": run.trigger,
-        "caller": run.caller,
-        "started": run.started_at.to_string(),
-        "ended": run.ended_at.map(|ended| ended.to_string()),
-        "outcome": runs::outcome(run),
-        "reason": run.reason,
-        "message": run.message,
-        "hint": run.hint,
-        "unresolved": run.unresolved,
-        "pid": run.pid,
-        "host": run.host,
-        "config_fingerprint": run.config_fingerprint,
-        "tally": run.tally,
-        "reasons": reasons.to_json(),
-        "changes": changes.to_json(),
-        "plans": told.plans,
-        "calls": told.calls,
-        "gauge": told.gauge,
-        "events": told.events,
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::domain::run::PlanId;
     use crate::history::testing::{Place, at};
 
     #[tokio::test]

@@ -1,0 +1,80 @@
+//! A stored plan: what it would write, and whether it still waits.
+
+use serde_json::{Value, json};
+
+use crate::history::plans::{LoadedPlan, PlanDiff, PlanSummary, PlannedChange};
+use crate::tables::table::{Cell, Table};
+use crate::tables::words::manager;
+
+/// Whether it waits, in a word.
+fn state(plan: &PlanSummary) -> &'static str {
+    match (&plan.approval, &plan.superseded_by) {
+        (Some(_), _) => "approved",
+        (None, Some(_)) => "superseded",
+        (None, None) => "open",
+    }
+}
+
+/// A stored plan, `rows` being its changes.
+///
+/// JSON: `{plan, job, run, state, origin, created, seen, policy_fingerprint, superseded_by, differs, approved, count, held,
+/// changes}`. `state` is `open`, `superseded` or `approved`; `approved` is `{run, by, at}`; `differs` is `{only_here,
+/// only_there}` in counts against the plan that superseded this one; each of `changes` is `{person, login, account, upn, kind,
+/// old_manager, old_manager_name, new_manager, new_manager_name, held}`.
+#[must_use]
+pub fn object(plan: &LoadedPlan, differs: Option<&PlanDiff>, rows: &Table) -> Value {
+    let summary = &plan.summary;
+    let approved = summary.approval.as_ref();
+    json!({
+        "plan": summary.id,
+        "job": summary.job,
+        "run": summary.run,
+        "state": state(summary),
+        "origin": summary.origin,
+        "created": summary.created_at.to_string(),
+        "seen": summary.seen_at.to_string(),
+        "policy_fingerprint": summary.policy_fingerprint,
+        "superseded_by": summary.superseded_by,
+        "differs": differs.map(|diff| json!({
+            "only_here": diff.only_in_first.len(),
+            "only_there": diff.only_in_second.len(),
+        })),
+        "approved": approved.map(|one| json!({ "run": one.run, "by": one.by, "at": one.at.to_string() })),
+        "count": summary.changes,
+        "held": summary.held,
+        "changes": rows.to_json(),
+    })
+}
+
+/// What a plan would write, a change a row.
+#[must_use]
+pub fn changes(planned: &[PlannedChange]) -> Table {
+    let columns = [
+        ("person", ""),
+        ("login", "Person"),
+        ("account", ""),
+        ("upn", ""),
+        ("kind", "Kind"),
+        ("old_manager", ""),
+        ("old_manager_name", "Old manager"),
+        ("new_manager", ""),
+        ("new_manager_name", "New manager"),
+        ("held", "Held"),
+    ];
+    let mut table = Table::new(&columns, "no changes");
+    for change in planned {
+        table.push(vec![
+            Cell::text(change.person.as_str()),
+            Cell::text(&change.login),
+            Cell::text(change.account.to_string()),
+            Cell::text(&change.upn),
+            Cell::text(change.kind.as_str()),
+            Cell::optional(change.from, |id| Cell::text(id.to_string())),
+            Cell::new(change.from_label.clone(), manager(&change.from_label, change.from)),
+            Cell::optional(change.to, |id| Cell::text(id.to_string())),
+            Cell::new(change.to_label.clone(), manager(&change.to_label, change.to)),
+            Cell::new(change.held, if change.held { "held" } else { "" }),
+        ]);
+    }
+    table
+}
