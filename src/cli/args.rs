@@ -12,10 +12,10 @@ use clap_complete::Shell;
 pub use imports::Imports;
 pub use licenses::{LicensesArgs, Reading};
 
-use crate::cli::when::{When, duration};
 use crate::domain::decision::Reason;
 use crate::domain::run::Outcome;
 use crate::history::export::Rows;
+use crate::tables::when::{When, duration};
 
 /// Where the configuration is looked for when nothing names another place.
 pub const DEFAULT_CONFIG: &str = "/etc/graphkeeper/graphkeeper.toml";

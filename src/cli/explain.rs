@@ -16,7 +16,7 @@ use crate::history::parked::ParkedPerson;
 use crate::reconcile::evidence::{CorrelateTried, Evidence, FoundBy, ManagerTried, Named};
 use crate::reconcile::meaning::{meaning, remedy};
 use crate::tables::changes::{self, Shown};
-use crate::tables::person::{Of, Told, evidence, former, object, read, rows};
+use crate::tables::person::{Of, Told, UNKNOWN, evidence, former, object, read, rows};
 use crate::tables::table::{Cell, Table};
 use crate::tables::words::{local, relative};
 
@@ -40,9 +40,7 @@ fn one(found: Found<Told>, name: &str) -> Result<Told, Failure> {
 }
 
 fn unknown(name: &str) -> Failure {
-    let hint = "name the person by Okta login or id, or by the account's user principal name, whole or its beginning; \
-                people are known once a managers job has run";
-    Failure::new(exit::FAILED, format!("no run has decided about `{name}`"), Some(hint.to_owned()))
+    Failure::new(exit::FAILED, format!("no run has decided about `{name}`"), Some(UNKNOWN.to_owned()))
 }
 
 fn page(told: &Told, zone: &TimeZone, now: Timestamp, width: Option<u16>) -> Page {

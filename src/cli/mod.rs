@@ -33,7 +33,6 @@ mod sandbox;
 mod samples;
 mod service;
 mod web;
-pub mod when;
 mod work;
 
 use std::process::ExitCode;

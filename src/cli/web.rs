@@ -4,15 +4,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::live::Live;
 use crate::app::{self, App};
 use crate::cli::failure::Failure;
+use crate::cli::jobs::Sources;
 use crate::config::settings::{NamedSecret, Settings};
 use crate::daemon::Desk;
-use crate::web::{self, Gate, Lent, Setup, Standing, Token, Web, Wish};
+use crate::history::History;
+use crate::history::error::HistoryError;
+use crate::tables::jobs::{Overview, Service};
+use crate::web::{self, Gate, Lent, Looking, Setup, Standing, Token, Web, Wish};
 
 /// What the configuration calls the token.
 pub(super) const TOKEN: &str = "web.token";
@@ -27,7 +32,18 @@ pub(super) async fn open(live: &Arc<Live>, desk: Desk) -> Result<Web, Failure> {
     let (housed, state_directory) = (Arc::clone(live), app.settings.state_directory.clone());
     let zone = Arc::new(move || housed.current().settings.zone.tz.clone());
     let clock = Arc::clone(&app.clock);
-    Ok(web::open(Lent { history, desk, clock, zone, state_directory, stop: CancellationToken::new() }))
+    let jobs = Arc::clone(live);
+    let overview = Arc::new(move |history, now| -> Looking { Box::pin(overview(jobs.current(), history, now)) });
+    let stop = CancellationToken::new();
+    Ok(web::open(Lent { history, desk, clock, zone, overview, state_directory, stop }))
+}
+
+/// The jobs of a service, which is running if this is asked.
+async fn overview(app: Arc<App>, history: History, now: Timestamp) -> Result<Overview, HistoryError> {
+    let settings = &app.settings;
+    let (history, state_directory) = (Some(&history), settings.state_directory.as_path());
+    let sources = Sources { history, settings: Ok(settings), state_directory, service: Service::Running };
+    sources.overview(now).await
 }
 
 /// Says where the page is, once it is there.

@@ -27,6 +27,12 @@ pub use crate::history::changes::recent::{RecentWrite, Repeats};
 pub struct ChangeId(i64);
 
 impl ChangeId {
+    /// The row of this number.
+    #[must_use]
+    pub const fn stored(number: i64) -> Self {
+        Self(number)
+    }
+
     /// The number of the row.
     #[must_use]
     pub const fn get(self) -> i64 {
@@ -144,6 +150,8 @@ pub struct ChangeFilter {
     pub since: Option<Timestamp>,
     /// Noted before.
     pub until: Option<Timestamp>,
+    /// Only those that come behind this one.
+    pub before: Option<ChangeId>,
     /// At most so many; `None` is 100.
     pub limit: Option<u32>,
 }
@@ -362,6 +370,22 @@ impl History {
         rows.into_iter().map(Change::try_from).collect()
     }
 
+    /// The first writes of a run, at most so many, in the order they were sent; and how many there are in all.
+    pub async fn first_changes_of_run(&self, run: &RunId, limit: u32) -> Result<(Vec<Change>, u64), HistoryError> {
+        let mut query = QueryBuilder::new(COLUMNS);
+        query
+            .push(" where run = ")
+            .push_bind(run.as_str().to_owned())
+            .push(" order by id limit ")
+            .push_bind(i64::from(limit));
+        let rows: Vec<ChangeRow> = query.build_query_as().fetch_all(&self.reader).await?;
+        let changes: Vec<Change> = rows.into_iter().map(Change::try_from).collect::<Result<_, _>>()?;
+        let mut query = QueryBuilder::new("select count(*) from change where run = ");
+        query.push_bind(run.as_str().to_owned());
+        let (count,): (i64,) = query.build_query_as().fetch_one(&self.reader).await?;
+        Ok((changes, Row { table: "change", id: run.as_str() }.number("count", count)?))
+    }
+
     /// Writes that fit, newest first.
     pub async fn list_changes(&self, filter: &ChangeFilter) -> Result<Vec<Change>, HistoryError> {
         let rows: Vec<ChangeRow> = list_query(filter).build_query_as().fetch_all(&self.reader).await?;
@@ -395,6 +419,10 @@ pub(super) fn list_query(filter: &ChangeFilter) -> QueryBuilder<Sqlite> {
         query.push(" and id in (select id from change where person = ").push_bind(user.clone());
         query.push(" union select id from change where login collate nocase = ").push_bind(user.clone());
         query.push(" union select id from change where upn collate nocase = ").push_bind(user.clone()).push(")");
+    }
+    if let Some(before) = filter.before {
+        query.push(" and (intent_at, id) < (select intent_at, id from change where id = ").push_bind(before.get());
+        query.push(")");
     }
     query.push(" order by intent_at desc, id desc limit ").push_bind(i64::from(filter.limit.unwrap_or(LIMIT)));
     query

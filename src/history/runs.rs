@@ -97,6 +97,8 @@ pub struct RunFilter {
     pub until: Option<Timestamp>,
     /// Runs that wrote this user or decided anew about them: an Okta id, a login or a user principal name.
     pub user: Option<String>,
+    /// Only those that come behind this one, which may be forgotten by now: then there are none.
+    pub before: Option<RunId>,
     /// At most so many; `None` is 100.
     pub limit: Option<u32>,
 }
@@ -407,6 +409,10 @@ pub(super) fn list_query(filter: &RunFilter) -> QueryBuilder<Sqlite> {
             query.push(if place == 0 { "" } else { " union " }).push(branch).push_bind(user.clone());
         }
         query.push(")");
+    }
+    if let Some(before) = &filter.before {
+        query.push(" and (started_at, rowid) < (select started_at, rowid from run where id = ");
+        query.push_bind(before.as_str().to_owned()).push(")");
     }
     query.push(" order by started_at desc, rowid desc limit ").push_bind(i64::from(filter.limit.unwrap_or(LIMIT)));
     query

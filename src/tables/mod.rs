@@ -18,4 +18,5 @@ pub mod plan;
 pub mod run;
 pub mod runs;
 pub mod table;
+pub mod when;
 pub mod words;

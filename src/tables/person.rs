@@ -27,6 +27,10 @@ pub struct Told {
     pub writes: Vec<Change>,
 }
 
+/// What to do about a name that leads to nobody.
+pub const UNKNOWN: &str = "name the person by Okta login or id, or by the account's user principal name, whole or its \
+                           beginning; people are known once a managers job has run";
+
 /// Reads what is told of the person whom a name leads to.
 pub async fn read(history: &History, name: &str) -> Result<Found<Told>, HistoryError> {
     let decisions = match history.decisions_of_user(name).await? {

@@ -2,9 +2,38 @@
 
 use serde_json::{Value, json};
 
-use crate::history::plans::{LoadedPlan, PlanDiff, PlanSummary, PlannedChange};
+use crate::history::error::HistoryError;
+use crate::history::plans::{LoadedPlan, PlanDiff, PlanSummary, PlannedChange, diff};
+use crate::history::{Found, History};
 use crate::tables::table::{Cell, Table};
 use crate::tables::words::manager;
+
+/// All that is told of a plan.
+#[derive(Debug)]
+pub struct Told {
+    pub plan: LoadedPlan,
+    /// Against the plan that superseded it.
+    pub differs: Option<PlanDiff>,
+    /// How many changes there are beside those of `plan`.
+    pub more_changes: u64,
+}
+
+impl Told {
+    /// Reads what is told beside the plan itself, and keeps its changes up to a `limit`.
+    pub async fn read(history: &History, mut plan: LoadedPlan, limit: Option<u32>) -> Result<Self, HistoryError> {
+        let differs = match &plan.summary.superseded_by {
+            None => None,
+            Some(other) => match history.load_plan(other.as_str()).await? {
+                Found::One(other) => Some(diff(&plan.changes, &other.changes)),
+                Found::Nothing | Found::Several(_) => None,
+            },
+        };
+        let all = plan.changes.len();
+        plan.changes.truncate(limit.map_or(all, |limit| limit as usize));
+        let more_changes = (all - plan.changes.len()) as u64;
+        Ok(Self { plan, differs, more_changes })
+    }
+}
 
 /// Whether it waits, in a word.
 fn state(plan: &PlanSummary) -> &'static str {
@@ -18,12 +47,26 @@ fn state(plan: &PlanSummary) -> &'static str {
 /// A stored plan, `rows` being its changes.
 ///
 /// JSON: `{plan, job, run, state, origin, created, seen, policy_fingerprint, superseded_by, differs, approved, count, held,
-/// changes}`. `state` is `open`, `superseded` or `approved`; `approved` is `{run, by, at}`; `differs` is `{only_here,
+/// changes, more_changes}`. `state` is `open`, `superseded` or `approved`; `approved` is `{run, by, at}`; `differs` is `{only_here,
 /// only_there}` in counts against the plan that superseded this one; each of `changes` is `{person, login, account, upn, kind,
 /// old_manager, old_manager_name, new_manager, new_manager_name, held}`.
 #[must_use]
-pub fn object(plan: &LoadedPlan, differs: Option<&PlanDiff>, rows: &Table) -> Value {
-    let summary = &plan.summary;
+pub fn object(told: &Told, rows: &Table) -> Value {
+    let mut object = summary(&told.plan.summary);
+    object["differs"] = json!(told.differs.as_ref().map(|diff| json!({
+        "only_here": diff.only_in_first.len(),
+        "only_there": diff.only_in_second.len(),
+    })));
+    object["changes"] = rows.to_json();
+    object["more_changes"] = told.more_changes.into();
+    object
+}
+
+/// A stored plan in a list.
+///
+/// JSON: what [`object`] makes, without `differs`, `changes` and `more_changes`.
+#[must_use]
+pub fn summary(summary: &PlanSummary) -> Value {
     let approved = summary.approval.as_ref();
     json!({
         "plan": summary.id,
@@ -35,14 +78,9 @@ pub fn object(plan: &LoadedPlan, differs: Option<&PlanDiff>, rows: &Table) -> Va
         "seen": summary.seen_at.to_string(),
         "policy_fingerprint": summary.policy_fingerprint,
         "superseded_by": summary.superseded_by,
-        "differs": differs.map(|diff| json!({
-            "only_here": diff.only_in_first.len(),
-            "only_there": diff.only_in_second.len(),
-        })),
         "approved": approved.map(|one| json!({ "run": one.run, "by": one.by, "at": one.at.to_string() })),
         "count": summary.changes,
         "held": summary.held,
-        "changes": rows.to_json(),
     })
 }
 

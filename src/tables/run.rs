@@ -21,6 +21,8 @@ use crate::tables::table::{Cell, Table};
 pub struct Told {
     pub run: Run,
     pub changes: Vec<Change>,
+    /// How many changes there are beside these.
+    pub more_changes: u64,
     /// Plans that it was the first to come to.
     pub plans: Vec<PlanId>,
     /// How many single calls are kept.
@@ -31,12 +33,20 @@ pub struct Told {
     pub events: Vec<Event>,
 }
 
-/// Reads what is told of a run; none when there is no such run.
-pub async fn read(history: &History, id: &RunId) -> Result<Option<Told>, HistoryError> {
+/// Reads what is told of a run, its changes up to a `limit`; none when there is no such run.
+pub async fn read(history: &History, id: &RunId, limit: Option<u32>) -> Result<Option<Told>, HistoryError> {
     let Some(run) = history.run(id).await? else { return Ok(None) };
+    let (changes, all) = if let Some(limit) = limit {
+        history.first_changes_of_run(id, limit).await?
+    } else {
+        let changes = history.changes_of_run(id).await?;
+        let all = changes.len() as u64;
+        (changes, all)
+    };
     Ok(Some(Told {
         run,
-        changes: history.changes_of_run(id).await?,
+        more_changes: all.saturating_sub(changes.len() as u64),
+        changes,
         plans: history.plans_of_run(id).await?,
         calls: history.calls_of_run(id).await?.len(),
         gauge: history.gauge_of_run(id).await?,
@@ -83,8 +93,8 @@ pub fn reasons(tally: Option<&Tally>) -> Table {
 /// A run, with its `reasons` and `changes` as tables.
 ///
 /// JSON: `{run, job, kind, trigger, caller, started, ended, outcome, reason, message, hint, unresolved, pid, host,
-/// config_fingerprint, tally, reasons, changes, plans, calls, gauge, events}`. `tally` is what the kind of job counted; `reasons` is a
-/// list of `{reason, people, meaning, remedy}`; `changes` is as of `history changes`; `plans` are ids; `calls` is how many
+/// config_fingerprint, tally, reasons, changes, more_changes, plans, calls, gauge, events}`. `tally` is what the kind of job counted; `reasons` is a
+/// list of `{reason, people, meaning, remedy}`; `changes` is as of `history changes`, with so many `more_changes` left out; `plans` are ids; `calls` is how many
 /// `history calls` lists; `gauge` is null or as of `jobs`, but as the run found it; `events` is a list of `{kind, severity,
 /// key, subject, title, lines}`.
 #[must_use]
@@ -109,6 +119,7 @@ pub fn object(told: &Told, reasons: &Table, changes: &Table) -> Value {
         "tally": run.tally,
         "reasons": reasons.to_json(),
         "changes": changes.to_json(),
+        "more_changes": told.more_changes,
         "plans": told.plans,
         "calls": told.calls,
         "gauge": told.gauge,

@@ -4,12 +4,19 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::daemon::Desk;
 use crate::history::History;
+use crate::history::error::HistoryError;
+use crate::tables::jobs::Overview;
+
+/// The jobs, as soon as they are read.
+pub type Looking = BoxFuture<'static, Result<Overview, HistoryError>>;
 
 /// Everything that an answer is made of. Clones are of the same things.
 #[derive(Clone)]
@@ -21,6 +28,8 @@ pub struct Lent {
     pub clock: Arc<dyn Clock>,
     /// The zone in which people are told times, as it is configured now.
     pub zone: Arc<dyn Fn() -> TimeZone + Send + Sync>,
+    /// The jobs as they are configured now, as of the moment that is given, read from the history that is given.
+    pub overview: Arc<dyn Fn(History, Timestamp) -> Looking + Send + Sync>,
     /// Where locks tell which runs live.
     pub state_directory: PathBuf,
     /// Raised when the page leaves: answers that go on end then.

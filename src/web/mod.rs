@@ -7,9 +7,11 @@
 //! |---|---|
 //! | `GET /healthz` | 200 `ok` while jobs can be fired, else 503 |
 //! | `GET /readyz` | 200, or 503 with the reasons: [`health`] |
+//! | `GET /api/v1/…` | JSON, as `api/openapi.json` describes it |
 //!
 //! A file adds its own routes with `pub(super) fn router() -> Router<Lent>`, and is merged in [`server`].
 
+mod api;
 mod guard;
 mod health;
 mod lent;
@@ -17,5 +19,5 @@ mod problem;
 mod server;
 
 pub use guard::{Gate, Token};
-pub use lent::Lent;
+pub use lent::{Lent, Looking};
 pub use server::{Setup, Standing, Web, Wish, open};

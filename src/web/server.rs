@@ -20,9 +20,9 @@ use crate::daemon::Desk;
 use crate::inbound::patience::Patience;
 use crate::inbound::{self, Bounds, Streams};
 use crate::web::guard::{self, Gate};
-use crate::web::health;
 use crate::web::lent::Lent;
 use crate::web::problem::Problem;
+use crate::web::{api, health};
 
 /// How many connections are held at once. Bounds what slow readers may cost: an answer may be some hundred kilobytes.
 const BOUNDS: Bounds = Bounds { place: "page", most: 64 };
@@ -208,6 +208,7 @@ impl Keeper {
 fn router(lent: Lent, gates: watch::Receiver<Gate>) -> Router {
     Router::new()
         .merge(health::router())
+        .merge(api::router())
         .fallback(unknown)
         .with_state(lent)
         .layer(middleware::from_fn_with_state(gates, watch_over))

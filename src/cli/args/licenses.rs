@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args};
 use jiff::civil::{Date, Time};
 
 use crate::cli::chart::Glyphs;
-use crate::cli::when::When;
+use crate::tables::when::When;
 
 /// What of the licenses.
 #[derive(Clone, Debug, Args)]

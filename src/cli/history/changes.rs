@@ -4,9 +4,9 @@ use crate::cli::args::Range;
 use crate::cli::desk::Desk;
 use crate::cli::failure::Failure;
 use crate::cli::render;
-use crate::cli::when::When;
 use crate::history::changes::ChangeFilter;
 use crate::tables::changes::{Shown, table};
+use crate::tables::when::When;
 
 /// Prints the changes that fit.
 pub(super) async fn list(desk: &Desk, range: &Range, user: Option<&str>) -> Result<(), Failure> {
@@ -24,6 +24,7 @@ pub(super) async fn list(desk: &Desk, range: &Range, user: Option<&str>) -> Resu
                 run: None,
                 since: range.since.as_ref().map(at),
                 until: range.until.as_ref().map(at),
+                before: None,
                 limit: Some(range.limit),
             };
             history.list_changes(&filter).await?

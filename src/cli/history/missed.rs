@@ -4,9 +4,9 @@ use crate::cli::args::Range;
 use crate::cli::desk::Desk;
 use crate::cli::failure::Failure;
 use crate::cli::render;
-use crate::cli::when::When;
 use crate::history::moments::MomentFilter;
 use crate::tables::missed::table;
+use crate::tables::when::When;
 
 /// Prints the missed moments, newest first.
 pub(super) async fn list(desk: &Desk, range: &Range) -> Result<(), Failure> {

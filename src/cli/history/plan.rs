@@ -6,22 +6,16 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::cli::page::{Page, section};
-use crate::history::plans::{LoadedPlan, PlanDiff, PlanSummary};
-use crate::tables::plan::{changes, object};
+use crate::history::plans::{PlanDiff, PlanSummary};
+use crate::tables::plan::{Told, changes, object};
 use crate::tables::words::{counted, local, relative};
 
 /// A stored plan as text, JSON and rows.
-pub(super) fn page(
-    plan: &LoadedPlan,
-    differs: Option<&PlanDiff>,
-    zone: &TimeZone,
-    now: Timestamp,
-    width: Option<u16>,
-) -> Page {
-    let rows = changes(&plan.changes);
-    let mut text = heading(&plan.summary, differs, zone, now);
+pub(super) fn page(told: &Told, zone: &TimeZone, now: Timestamp, width: Option<u16>) -> Page {
+    let rows = changes(&told.plan.changes);
+    let mut text = heading(&told.plan.summary, told.differs.as_ref(), zone, now);
     section(&mut text, "Changes", &rows, width);
-    Page { text, json: object(plan, differs, &rows), rows }
+    Page { text, json: object(told, &rows), rows }
 }
 
 fn heading(plan: &PlanSummary, differs: Option<&PlanDiff>, zone: &TimeZone, now: Timestamp) -> String {
@@ -64,7 +58,6 @@ mod tests {
     use crate::cli::samples;
     use crate::domain::run::{RunId, Trigger};
     use crate::history::Found;
-    use crate::history::plans::diff;
     use crate::history::testing::{Place, at, past_run};
 
     #[tokio::test]
@@ -73,11 +66,11 @@ mod tests {
         let history = &place.history;
         let run = past_run(history, "aaaa0001", Trigger::Plan, 0).await;
         let load = async |id: &str| match history.load_plan(id).await.unwrap() {
-            Found::One(plan) => plan,
+            Found::One(plan) => Told::read(history, plan, None).await.unwrap(),
             other => panic!("{id}: {other:?}"),
         };
         history.store_plan(&samples::plan("paaaa1111", &run, 0, 1)).await.unwrap();
-        let open = page(&load("pa").await, None, &TimeZone::UTC, at(120), None);
+        let open = page(&load("pa").await, &TimeZone::UTC, at(120), None);
         insta::assert_snapshot!(open.text, @r"
         Plan paaaa1111 of managers: 2 changes, 1 held by a brake
           made      2026-09-21 14:13:20 UTC by run aaaa0001, last seen 2 minutes ago
@@ -91,15 +84,15 @@ mod tests {
         assert_eq!((&open.json["state"], &open.json["held"]), (&"open".into(), &1.into()));
         history.store_plan(&samples::plan("pbbbb2222", &run, 60, 2)).await.unwrap();
         let (old, new) = (load("pa").await, load("pb").await);
-        let replaced = page(&old, Some(&diff(&old.changes, &new.changes)), &TimeZone::UTC, at(120), None);
+        let replaced = page(&old, &TimeZone::UTC, at(120), None);
         assert!(
             replaced.text.contains("replaced  by plan pbbbb2222; 1 change only here, 1 only there"),
             "{}",
             replaced.text
         );
         assert_eq!(replaced.json["differs"], serde_json::json!({ "only_here": 1, "only_there": 1 }));
-        history.mark_approved(&new.summary.id, &RunId::stored("aaaa0001"), "ana", at(90)).await.unwrap();
-        let approved = page(&load("pb").await, None, &TimeZone::UTC, at(120), None);
+        history.mark_approved(&new.plan.summary.id, &RunId::stored("aaaa0001"), "ana", at(90)).await.unwrap();
+        let approved = page(&load("pb").await, &TimeZone::UTC, at(120), None);
         assert_eq!((&approved.json["state"], &approved.json["approved"]["by"]), (&"approved".into(), &"ana".into()));
     }
 }

@@ -17,13 +17,14 @@ pub(super) async fn list(desk: &Desk, arguments: &args::History) -> Result<(), F
                 None => None,
             };
             let range = &arguments.range;
-            let at = |when: &crate::cli::when::When| when.at(desk.zone(), desk.now);
+            let at = |when: &crate::tables::when::When| when.at(desk.zone(), desk.now);
             let filter = RunFilter {
                 job: range.job.clone(),
                 outcome: arguments.outcome,
                 since: range.since.as_ref().map(at),
                 until: range.until.as_ref().map(at),
                 user,
+                before: None,
                 limit: Some(range.limit),
             };
             history.list_runs(&filter).await?

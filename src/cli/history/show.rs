@@ -15,9 +15,10 @@ use crate::control::carry::LIST_RUNS;
 use crate::control::refusal::{Refusal, one};
 use crate::domain::event::Event;
 use crate::domain::run::RunId;
-use crate::history::plans::{LoadedPlan, diff};
+use crate::history::plans::LoadedPlan;
 use crate::history::runs::Run;
 use crate::history::{Found, History};
+use crate::tables;
 use crate::tables::changes::{self, Shown};
 use crate::tables::imports;
 use crate::tables::run::{self, Told};
@@ -29,7 +30,7 @@ pub(super) async fn show(desk: &Desk, id: &str) -> Result<(), Failure> {
     let history = desk.history()?;
     let page = match (history.resolve_run_prefix(id).await?, history.load_plan(id).await?) {
         (Found::One(run), Found::Nothing) => run_page(desk, history, &run).await?,
-        (Found::Nothing, Found::One(plan)) => plan_page(desk, history, &plan).await?,
+        (Found::Nothing, Found::One(plan)) => plan_page(desk, history, plan).await?,
         (Found::Nothing, Found::Nothing) => return Ok(one(Found::Nothing, "run or plan", id, LIST_RUNS)?),
         (runs, plans) => {
             let candidates = candidates(runs, plans);
@@ -54,19 +55,13 @@ fn candidates(runs: Found<RunId>, plans: Found<LoadedPlan>) -> Vec<String> {
     runs.into_iter().chain(plans).collect()
 }
 
-async fn plan_page(desk: &Desk, history: &History, found: &LoadedPlan) -> Result<Page, Failure> {
-    let differs = match &found.summary.superseded_by {
-        None => None,
-        Some(other) => match history.load_plan(other.as_str()).await? {
-            Found::One(other) => Some(diff(&found.changes, &other.changes)),
-            Found::Nothing | Found::Several(_) => None,
-        },
-    };
-    Ok(plan::page(found, differs.as_ref(), desk.zone(), desk.now, desk.width))
+async fn plan_page(desk: &Desk, history: &History, found: LoadedPlan) -> Result<Page, Failure> {
+    let told = tables::plan::Told::read(history, found, None).await?;
+    Ok(plan::page(&told, desk.zone(), desk.now, desk.width))
 }
 
 async fn run_page(desk: &Desk, history: &History, id: &RunId) -> Result<Page, Failure> {
-    let told = run::read(history, id).await?.map_or(Found::Nothing, Found::One);
+    let told = run::read(history, id, None).await?.map_or(Found::Nothing, Found::One);
     let told = one(told, "run", id.as_str(), LIST_RUNS)?;
     Ok(page(&told, desk.zone(), desk.now, desk.width))
 }
@@ -164,8 +159,15 @@ mod tests {
         let id = crate::cli::samples::managers_run(history, "aaaa0001", 0).await;
         let changes = history.changes_of_run(&id).await.unwrap();
         let run = history.run(&id).await.unwrap().unwrap();
-        let told =
-            Told { run, changes, plans: vec![PlanId::stored("paaaa1111")], calls: 0, gauge: None, events: Vec::new() };
+        let told = Told {
+            run,
+            changes,
+            more_changes: 0,
+            plans: vec![PlanId::stored("paaaa1111")],
+            calls: 0,
+            gauge: None,
+            events: Vec::new(),
+        };
         let page = page(&told, &TimeZone::UTC, at(3600), None);
         insta::assert_snapshot!(page.text, @r"
         Run aaaa0001 of managers: partial

@@ -185,13 +185,14 @@ async fn changes_are_listed_newest_first_by_each_filter() {
 #[tokio::test]
 async fn no_filter_reads_the_whole_table_of_changes() {
     let place = Place::new().await;
-    for bits in 0_u8..16 {
+    for bits in 0_u8..32 {
         let filter = ChangeFilter {
             until: Some(at(100)),
             user: (bits & 1 > 0).then(|| "a@example.com".to_owned()),
             job: (bits & 2 > 0).then(|| "managers".to_owned()),
             run: (bits & 4 > 0).then(|| RunId::stored("aaaa0001")),
             since: (bits & 8 > 0).then(|| at(0)),
+            before: (bits & 16 > 0).then(|| ChangeId::stored(7)),
             limit: None,
         };
         let steps = query_plan(&place.history, list_query(&filter).sql().as_str()).await;

@@ -127,13 +127,14 @@ async fn a_plan_or_an_approval_does_not_hide_how_the_job_itself_ended() {
 #[tokio::test]
 async fn no_filter_reads_the_whole_table_of_runs() {
     let place = Place::new().await;
-    for bits in 0_u8..16 {
+    for bits in 0_u8..32 {
         let filter = RunFilter {
             job: (bits & 1 > 0).then(|| "managers".to_owned()),
             outcome: (bits & 2 > 0).then_some(Outcome::Failed),
             since: (bits & 4 > 0).then(|| at(0)),
             until: (bits & 4 > 0).then(|| at(9)),
             user: (bits & 8 > 0).then(|| "a@example.com".to_owned()),
+            before: (bits & 16 > 0).then(|| RunId::stored("aaaa0001")),
             limit: None,
         };
         let steps = query_plan(&place.history, list_query(&filter).sql().as_str()).await;

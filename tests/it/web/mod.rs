@@ -1,5 +1,7 @@
 //! The page as any program meets it: through its port, byte by byte where that matters.
 
+mod api;
+mod flood;
 mod listening;
 
 use std::net::SocketAddr;

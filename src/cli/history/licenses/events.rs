@@ -4,9 +4,9 @@ use crate::cli::args::LicensesArgs;
 use crate::cli::desk::Desk;
 use crate::cli::failure::Failure;
 use crate::cli::render;
-use crate::cli::when::When;
 use crate::history::events::EventFilter;
 use crate::tables::events::table;
+use crate::tables::when::When;
 
 /// Prints the events that fit, newest first.
 pub(super) async fn list(desk: &Desk, asked: &LicensesArgs) -> Result<(), Failure> {

@@ -11,11 +11,11 @@ use crate::cli::exit;
 use crate::cli::failure::Failure;
 use crate::cli::page::Page;
 use crate::cli::render;
-use crate::cli::when::When;
 use crate::history::History;
 use crate::history::licenses::LicenseSnapshot;
 use crate::jobs::licenses::differences::differences;
 use crate::tables::licenses;
+use crate::tables::when::When;
 use crate::tables::words::{local, relative};
 
 /// Answers what was asked for.

@@ -70,7 +70,7 @@ impl FromStr for When {
 }
 
 /// Reads `24 hours` or `150 ms`; days are taken as 24 hours here.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "write a time with its unit, such as \"30 seconds\", \"150 ms\" or \"2 hours\"".to_owned();
     let span: Span = text.trim().parse().map_err(|_| wrong())?;
     let signed: SignedDuration = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
