@@ -194,8 +194,8 @@ pub struct Demo {
 pub struct SandboxArgs {
     #[command(flatten)]
     pub world: World,
-    /// First of three ports in a row [default: free ones]
-    #[arg(long, value_name = "PORT")]
+    /// First of three ports in a row; 0 for any free ones [default: those of an earlier start, else free ones]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(..=65533))]
     pub port: Option<u16>,
     /// Answer each request only after this time, such as "150 ms"
     #[arg(long, value_name = "TIME", value_parser = duration)]

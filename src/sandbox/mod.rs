@@ -242,9 +242,11 @@ async fn make(options: &Options) -> Result<Made, SandboxError> {
     making.await.expect("making a world does not panic")
 }
 
-/// Opens the listeners for Okta, sign-in and Graph: on the ports of an earlier start, on those asked for, or on any.
+/// Opens the listeners for Okta, sign-in and Graph: on the ports asked for, on those of an earlier start, or on any. As
+/// everywhere, a first port of 0 asks for any.
 async fn open(earlier: Option<[u16; 3]>, first: Option<u16>) -> Result<Vec<Door>, SandboxError> {
-    let asked = first.map(|first| [first, first.saturating_add(1), first.saturating_add(2)]);
+    let in_a_row = |first: u16| if first == 0 { [0; 3] } else { [0, 1, 2].map(|step| first.saturating_add(step)) };
+    let asked = first.map(in_a_row);
     let mut doors = Vec::with_capacity(3);
     for port in asked.or(earlier).unwrap_or_default() {
         doors.push(Door::open(port).await?);
