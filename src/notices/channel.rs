@@ -121,6 +121,7 @@ impl Transport {
     /// # Errors
     ///
     /// What keeps it from being sent.
+    #[cfg_attr(not(feature = "smtp"), expect(clippy::unused_async, reason = "a mail server is asked"))]
     pub async fn ready(&self) -> Result<&'static str, Undelivered> {
         let usable = |source: &Source| {
             let url = address(source)?;
