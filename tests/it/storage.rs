@@ -305,7 +305,7 @@ async fn a_database_that_is_moved_away_under_the_service_is_missed_and_not_writt
 #[ignore = "needs a mount namespace of its own (unshare -Urm), which containers may forbid; .ci/run runs it"]
 async fn the_service_outlasts_a_full_disk() {
     let org = Org::team(["ana", "bo"]).await;
-    let jail = Jail::with_tmpfs(&org, "size=1m").await;
+    let jail = Jail::with_tmpfs(&org, "size=2m").await;
     org.configure(EVERY_SECOND);
     let gate = org.hold(ACCOUNTS, When::Nth(1));
     let mut service = jail.spawn(&org, &["daemon"]);
@@ -335,7 +335,7 @@ async fn the_service_outlasts_a_full_disk() {
 #[ignore = "needs a mount namespace of its own (unshare -Urm), which containers may forbid; .ci/run runs it"]
 async fn a_command_stops_at_a_full_disk_before_it_writes_to_the_tenant() {
     let org = Org::team(["ana", "bo"]).await;
-    let jail = Jail::with_tmpfs(&org, "size=1m").await;
+    let jail = Jail::with_tmpfs(&org, "size=2m").await;
     let run = async |jail: &Jail| jail.spawn(&org, &["run", "managers", "--json"]).finish().await;
     run(&jail).await.exits(0);
     org.moves("ana", "bo");
@@ -373,7 +373,7 @@ async fn a_state_directory_that_is_read_only_is_named() {
 #[ignore = "needs a mount namespace of its own (unshare -Urm), which containers may forbid; .ci/run runs it"]
 async fn a_state_directory_in_memory_is_warned_of_by_check() {
     let org = Org::team(["ana", "bo"]).await;
-    let jail = Jail::with_tmpfs(&org, "size=1m").await;
+    let jail = Jail::with_tmpfs(&org, "size=2m").await;
     let check = jail.spawn(&org, &["check"]).finish().await.exits(0);
     assert!(check.stdout.contains("warning: ") && check.stdout.contains("kind tmpfs"), "{}", check.stdout);
 }

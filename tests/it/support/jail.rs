@@ -54,10 +54,11 @@ impl Jail {
 
     /// Leaves no room at all.
     pub(crate) fn fill(&self, org: &Org) {
-        let mut size = 1 << 20;
+        let (mut size, mut count) = (1 << 20, 0);
         while size > 0 {
-            let written = fs::write(self.state(org).join(format!("filler-{size}")), vec![0_u8; size]);
+            let written = fs::write(self.state(org).join(format!("filler-{count}")), vec![0_u8; size]);
             size = if written.is_ok() { size } else { size / 2 };
+            count += 1;
         }
     }
 
