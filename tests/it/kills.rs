@@ -204,19 +204,27 @@ async fn killed(kills: u32) {
     everybody_moves(&org, "chief");
     let began = Instant::now();
     org.reconcile().await.exits(0);
-    let whole = began.elapsed();
-    for kill in 0..kills {
-        let manager = if kill % 2 == 0 { "boss" } else { "chief" };
+    let mut whole = began.elapsed();
+    let (mut hit, mut strikes) = (0, 0);
+    while hit < kills {
+        let manager = if strikes % 2 == 0 { "boss" } else { "chief" };
         everybody_moves(&org, manager);
-        let step = strike(&org, kill, whole).await;
+        let (step, was_hit) = strike(&org, strikes, whole).await;
         settles_and_finishes(&org, manager, &step).await;
+        strikes += 1;
+        if was_hit {
+            hit += 1;
+        } else {
+            // A machine that is less busy than it was is faster, too.
+            whole = whole.mul_f64(0.8);
+        }
+        assert!(strikes < 40 + 4 * kills, "{hit} of {strikes} runs were hit while they ran");
     }
-    let interrupted = org.database().await.number("select count(*) from run where outcome = 'interrupted'").await;
-    assert!(interrupted >= i64::from(kills / 3), "{interrupted} of {kills} runs were hit while they ran");
 }
 
-/// One kill at random: every third at any time of the run, the others between its first write and its end.
-async fn strike(org: &Org, kill: u32, whole: Duration) -> String {
+/// One kill at random: every third at any time of the run, the others between its first write and its end. Says at which
+/// step, and whether it came before the run's end.
+async fn strike(org: &Org, kill: u32, whole: Duration) -> (String, bool) {
     let from_start = kill.is_multiple_of(3);
     let gate = org.hold(MANAGER, When::Nth(if from_start { u32::MAX } else { fastrand::u32(1..=TEAM) }));
     let run = org.spawn(&["run", "managers", "--json"]);
@@ -231,5 +239,6 @@ async fn strike(org: &Org, kill: u32, whole: Duration) -> String {
     tokio::time::sleep(moment).await; // the moment of the kill is what is drawn, not something waited for
     let ended = run.kill().await;
     org.faults().clear();
-    format!("kill {kill}, {moment:?} after {}, {:?}", if from_start { "the start" } else { "a write" }, ended.code)
+    let after = if from_start { "the start" } else { "a write" };
+    (format!("kill {kill}, {moment:?} after {after}, {:?}", ended.code), ended.code.is_none())
 }
