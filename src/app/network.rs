@@ -47,6 +47,8 @@ impl Way {
             timeout: settings.timeout,
             connect_timeout: settings.connect_timeout,
             network,
+            // Counts go on over every change of the configuration.
+            meter: before.map(|before| Arc::clone(before.http.meter())).unwrap_or_default(),
             ..ClientSettings::default()
         };
         Self { http: Client::new(client, Arc::clone(clock)), settings: settings.clone(), read }

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::domain::causes::chain;
 use crate::graph::client::{GraphClient, WriteLeave, header, header_map};
 use crate::graph::error::{GraphError, Refusal};
+use crate::http::meter::Cause;
 use crate::http::retry::{Failure, Next};
 use crate::http::{Answer, Executed, Method, Repeat};
 use crate::secret::Secret;
@@ -141,6 +142,7 @@ impl GraphClient {
             if !pending.is_empty() {
                 info!(items = pending.len(), seconds = longest.as_secs_f64(), "part of a batch is sent again");
                 tokio::time::sleep(longest).await;
+                self.waited(if course.throttled { Cause::Throttled } else { Cause::Failed }, longest);
                 course.waited += longest;
             }
         }
@@ -207,6 +209,7 @@ impl GraphClient {
     fn sorted(&self, answers: Answers, pending: &[usize]) -> Vec<(usize, Outcome)> {
         let mut by_id: HashMap<String, ItemAnswer> = answers.responses.into_iter().map(|a| (a.id.clone(), a)).collect();
         for answer in by_id.values() {
+            self.count_item(answer.status);
             self.heed(answer.status, self.asked_wait(answer.status, &header_map(&answer.headers)));
         }
         let mut outcome =
@@ -228,6 +231,7 @@ impl GraphClient {
             409 if answer.is_concurrency_violation() => 503,
             other => other,
         };
+        course.throttled |= status == 429;
         let failure = Failure::Status(status, self.asked_wait(status, &header_map(&answer.headers)));
         match self.backoff().next(course.attempt, course.waited, failure, Repeat::Safe, fastrand::f64()) {
             Next::Wait(wait) => Some(wait),
@@ -252,4 +256,6 @@ struct Course {
     refused_token: bool,
     /// A round before was.
     signed_anew: bool,
+    /// Graph had too many requests.
+    throttled: bool,
 }

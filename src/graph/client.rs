@@ -16,6 +16,7 @@ use crate::graph::paths;
 use crate::http::calls::Service;
 use crate::http::gate::{Gate, Leave};
 use crate::http::header::{HeaderMap, HeaderName, HeaderValue};
+use crate::http::meter::Cause;
 use crate::http::retry::Backoff;
 use crate::http::{Answer, Call, Client, Draft, HttpError, Repeat};
 use crate::secret::Secret;
@@ -166,6 +167,16 @@ impl GraphClient {
         self.gate.heed(BATCH, status, asked);
     }
 
+    /// Counts an answer inside a batch, which the HTTP client does not see.
+    pub(super) fn count_item(&self, status: u16) {
+        self.http.meter().item(status);
+    }
+
+    /// Counts a wait that the HTTP client does not see.
+    pub(super) fn waited(&self, cause: Cause, time: Duration) {
+        self.http.meter().waited(Service::Graph, cause, time);
+    }
+
     /// Posts a batch of reads; an answer of any status comes back.
     pub(super) async fn post_reads<T: Serialize + Sync>(&self, batch: &T) -> Result<Answer, GraphError> {
         let call = Call::post(Service::Graph, self.at(&["$batch"], &[]), BATCH, Repeat::Safe);
@@ -183,6 +194,7 @@ impl GraphClient {
         // What takes longest goes first, so that nobody's turn passes by meanwhile.
         app.authorization().await.map_err(GraphError::Auth)?;
         let turn = self.gate.leave_to_write(BATCH, u32::try_from(writes).unwrap_or(u32::MAX)).await;
+        self.waited(Cause::Paced, turn.waited());
         Ok(WriteLeave { authorization: app.authorization().await.map_err(GraphError::Auth)?, turn })
     }
 

@@ -18,6 +18,7 @@ use crate::http::call::{Answer, Body, Call, Draft, Pace};
 use crate::http::calls::{self, CallLog};
 use crate::http::error::HttpError;
 use crate::http::heard::Heard;
+use crate::http::meter::{Cause, Meter};
 use crate::http::network::{self, Network, Trouble};
 use crate::http::obstacle::Obstacle;
 use crate::http::proxy::Proxy;
@@ -37,6 +38,8 @@ pub struct ClientSettings {
     pub user_agent: String,
     /// How the world is reached, or why not.
     pub network: Result<Network, Trouble>,
+    /// Where requests and waits are counted.
+    pub meter: Arc<Meter>,
 }
 
 impl Default for ClientSettings {
@@ -48,6 +51,7 @@ impl Default for ClientSettings {
             first_wait: Duration::from_millis(200),
             user_agent: concat!("graphkeeper/", env!("CARGO_PKG_VERSION")).to_owned(),
             network: Ok(Network::default()),
+            meter: Arc::default(),
         }
     }
 }
@@ -129,10 +133,14 @@ impl Client {
                 Pace::Turn(gate) => Some(gate.enter(call.endpoint).await),
                 Pace::Free | Pace::Leave(_) | Pace::Once => None,
             };
+            if let Some(turn) = &turn {
+                self.meter().waited(call.service, Cause::Paced, turn.waited());
+            }
             let draft = draft(journey.attempts).await?;
             journey.client_request_id = text(&draft.headers, "client-request-id");
             let outcome = self.attempt(call, draft, journey.attempts).await;
             drop(turn);
+            self.meter().called(call.service, call.endpoint, status(&outcome));
             let next = match (failure(&outcome), call.pace) {
                 (None, _) | (_, Pace::Leave(_) | Pace::Once) => Next::GiveUp,
                 (Some(failure), _) => {
@@ -140,10 +148,19 @@ impl Client {
                 }
             };
             match next {
-                Next::Wait(wait) => journey.wait(wait, &outcome).await,
+                Next::Wait(wait) => {
+                    journey.wait(wait, &outcome).await;
+                    self.meter().waited(call.service, cause(&outcome), wait);
+                }
                 Next::GiveUp => return Ok(journey.end(outcome)?),
             }
         }
+    }
+
+    /// Where its requests and waits are counted.
+    #[must_use]
+    pub fn meter(&self) -> &Arc<Meter> {
+        &self.inner.settings.meter
     }
 
     /// The proxy through which `url` is reached.
@@ -273,7 +290,7 @@ impl<'a> Journey<'a> {
     }
 
     async fn wait(&mut self, wait: Duration, outcome: &Result<Answer, HttpError>) {
-        let status = outcome.as_ref().ok().map(|answer| answer.status.as_u16());
+        let status = status(outcome);
         let (service, endpoint, seconds) = (self.call.service.as_str(), self.call.endpoint, wait.as_secs_f64());
         if wait >= LONG_WAIT {
             info!(service, endpoint, status, attempt = self.attempts, "{service} makes us wait {seconds:.0} seconds");
@@ -297,7 +314,7 @@ impl<'a> Journey<'a> {
             method: self.call.method.to_string(),
             endpoint: self.call.endpoint,
             path: self.call.path(),
-            status: answer.map(|answer| answer.status.as_u16()),
+            status: status(outcome),
             attempts: self.attempts,
             duration: self.started.elapsed(),
             request_id: answer.and_then(|answer| answer.request_id.clone()),
@@ -321,6 +338,16 @@ impl<'a> Journey<'a> {
         );
         CallLog::record(call);
     }
+}
+
+fn status(outcome: &Result<Answer, HttpError>) -> Option<u16> {
+    outcome.as_ref().ok().map(|answer| answer.status.as_u16())
+}
+
+/// Why there is a wait after an attempt that ended so.
+fn cause(outcome: &Result<Answer, HttpError>) -> Cause {
+    let throttled = |answer: &Answer| answer.status.as_u16() == 429 || answer.asked_to_wait.is_some();
+    if outcome.as_ref().is_ok_and(throttled) { Cause::Throttled } else { Cause::Failed }
 }
 
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {

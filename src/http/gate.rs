@@ -63,13 +63,14 @@ impl Gate {
     /// Waits for a turn to read. Nobody keeps a place while waiting for a moment: a shut endpoint must not fill the places
     /// of the others.
     pub(super) async fn enter(&self, endpoint: &'static str) -> Leave<'_> {
+        let mut waited = Duration::ZERO;
         loop {
             let place = self.slots.acquire().await.expect("the semaphore is never closed");
             match self.take(endpoint) {
-                Ok(()) => return Leave { gate: self, endpoint, _place: place },
+                Ok(()) => return Leave { gate: self, endpoint, waited, _place: place },
                 Err(later) => {
                     drop(place);
-                    sleep_until(later).await;
+                    waited += slept_until(later).await;
                 }
             }
         }
@@ -79,12 +80,12 @@ impl Gate {
     /// lost when the wait is dropped.
     pub async fn leave_to_write(&self, endpoint: &'static str, writes: u32) -> Leave<'_> {
         let place = self.writers.acquire().await.expect("the semaphore is never closed");
-        let budget = self.state().reserve(writes, Instant::now());
-        sleep(budget).await;
+        let mut waited = self.state().reserve(writes, Instant::now());
+        sleep(waited).await;
         while let Err(later) = self.take(endpoint) {
-            sleep_until(later).await;
+            waited += slept_until(later).await;
         }
-        Leave { gate: self, endpoint, _place: place }
+        Leave { gate: self, endpoint, waited, _place: place }
     }
 
     fn take(&self, endpoint: &'static str) -> Result<(), Instant> {
@@ -127,17 +128,31 @@ impl State {
     }
 }
 
+/// Sleeps until then, and says for how long that was.
+async fn slept_until(later: Instant) -> Duration {
+    let begun = Instant::now();
+    sleep_until(later).await;
+    begun.elapsed()
+}
+
 /// A request's leave to be in the air. Its place is free again when it is dropped.
 #[derive(Debug)]
 pub struct Leave<'a> {
     gate: &'a Gate,
     endpoint: &'static str,
+    waited: Duration,
     _place: SemaphorePermit<'a>,
 }
 
 impl<'a> Leave<'a> {
     pub(super) const fn gate(&self) -> &'a Gate {
         self.gate
+    }
+
+    /// How long it was kept back. Waits for a place among the requests in the air are not counted: those are short.
+    #[must_use]
+    pub const fn waited(&self) -> Duration {
+        self.waited
     }
 
     /// Whether the server has asked everybody to wait since this was given.

@@ -11,6 +11,7 @@ pub mod client;
 pub mod error;
 pub mod gate;
 pub mod heard;
+pub mod meter;
 pub mod network;
 pub mod obstacle;
 pub mod proxy;
