@@ -39,6 +39,14 @@ words! {
     }
 }
 
+impl Disposition {
+    /// Whether the job ran, if late.
+    #[must_use]
+    pub const fn is_run(self) -> bool {
+        matches!(self, Self::Ran | Self::Late | Self::CaughtUp)
+    }
+}
+
 /// One row of the ledger. `(job, planned_at)` names it: the same moment told again replaces what was known of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moment {

@@ -20,6 +20,7 @@ pub mod ends;
 pub mod error;
 pub mod events;
 pub mod export;
+pub mod figures;
 pub mod gauge;
 pub mod identities;
 pub mod jobs;
