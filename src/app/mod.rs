@@ -8,6 +8,7 @@ pub mod identities;
 pub mod live;
 mod network;
 mod notices;
+pub mod outlook;
 mod secrets;
 pub mod upkeep;
 
@@ -153,7 +154,8 @@ impl App {
     /// What keeps it from being put together.
     async fn renewed(&self, settings: Settings, clients: Clients) -> Result<Self, AppError> {
         let (history, clock) = (self.history.clone(), Arc::clone(&self.clock));
-        let app = Self::put_together(settings, clients, history, clock, Some(&self.notices))?;
+        let mut app = Self::put_together(settings, clients, history, clock, Some(&self.notices))?;
+        app.runner = app.runner.counting_with(&self.runner);
         app.history.may_belong_to(app.owner()).await.map_err(|source| app.unusable(source))?;
         Ok(app)
     }

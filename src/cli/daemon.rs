@@ -33,7 +33,7 @@ use crate::jobs::lock::{self, Holder, JobLock, LockError};
 use crate::jobs::progress::Progress;
 use crate::jobs::report::{ALREADY_RUN, Report};
 use crate::jobs::runner::Order;
-use crate::notices::{self, Notices, events};
+use crate::notices::{self, events};
 use crate::web::Web;
 
 /// How often the ends of credentials are looked at. They are days away; the hour is for machines that sleep.
@@ -131,7 +131,7 @@ pub(super) async fn serve(
     let shown = Arc::clone(&page);
     let hooks = Hooks {
         run: move |firing| fire(runner.current(), firing),
-        record: move |moments| record(ledger.current().notices().clone(), history.clone(), told_by.now(), moments),
+        record: move |moments| record(ledger.current(), history.clone(), told_by.now(), moments),
         reload: move || reload(Arc::clone(&live), Arc::clone(&watch), Arc::clone(&shown)),
     };
     let reason = daemon::serve(entries, hooks, clock, signals, end).await.map_err(anyhow::Error::from)?;
@@ -213,8 +213,14 @@ async fn prepare(app: Arc<App>) -> Result<(Vec<Entry>, StoreSchedules), String> 
     let (standings, taken) = prepared.map_err(|problem| Failure::from(problem).text())?;
     let (history, taken) = (app.history.clone(), Arc::new(taken));
     let store = StoreSchedules::new(move |since| {
-        let (history, taken) = (history.clone(), Arc::clone(&taken));
-        async move { history.take_up(&taken, since).await.map_err(|problem| chain(&problem)) }
+        let (app, history, taken) = (Arc::clone(&app), history.clone(), Arc::clone(&taken));
+        async move {
+            history.take_up(&taken, since).await.map_err(|problem| chain(&problem))?;
+            for bygone in &taken.bygone {
+                app.meter().recorded(&bygone.job, bygone.disposition, bygone.moments.len());
+            }
+            Ok(())
+        }
     });
     Ok((standings.into_iter().map(entry).collect(), store))
 }
@@ -267,11 +273,15 @@ fn instead(report: &Report) -> Option<Disposition> {
 }
 
 /// Rows of the ledger, all or none.
-async fn record(notices: Notices, history: History, at: Timestamp, moments: Vec<Moment>) -> Result<(), String> {
+async fn record(app: Arc<App>, history: History, at: Timestamp, moments: Vec<Moment>) -> Result<(), String> {
+    let notices = app.notices();
     match history.record_moments(&moments, at).await {
         Ok(()) => {
             notices.written();
             notices.moments(&moments).await;
+            for moment in &moments {
+                app.meter().recorded(&moment.job, moment.disposition, 1);
+            }
             Ok(())
         }
         Err(problem) => {

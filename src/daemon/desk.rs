@@ -18,6 +18,8 @@ pub struct About {
     pub since: Option<Timestamp>,
     /// The run that comes next, of all jobs.
     pub next: Option<NextRun>,
+    /// When each job comes next, jitter included, by name; those that are paused do not.
+    pub due: BTreeMap<String, Timestamp>,
     /// Jobs with a run going on, by name.
     pub running: Vec<String>,
     /// The configuration was refused when it was last read, and the one before it is served.

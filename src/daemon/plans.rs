@@ -1,6 +1,6 @@
 //! The places of all jobs, and what a look at the clock makes of them.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -229,6 +229,12 @@ impl Plans {
 
     fn track(&self, job: &str) -> Option<&Track> {
         self.by_id.values().map(|plan| &plan.track).find(|track| &*track.job == job)
+    }
+
+    /// When each job comes next, but for those that are paused.
+    pub(super) fn due(&self) -> BTreeMap<String, Timestamp> {
+        let awake = self.by_id.values().filter(|plan| plan.track.entry.paused.is_none());
+        awake.filter_map(|plan| plan.next_due().map(|due| (plan.track.job.to_string(), due))).collect()
     }
 
     pub(super) fn next(&self) -> Option<Next> {

@@ -5,11 +5,12 @@
 //! [`MetaDataStorage`]: each job carries a dummy pattern that is never asked, and the storage answers "due" or "not due"
 //! from our plans. A closure only moves what is due into the serve loop's channel.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use tokio_cron_scheduler::job::job_data::{JobAndNextTick, JobStoredData, JobType};
@@ -194,6 +195,11 @@ impl Scheduler {
     /// What is fired next, of all jobs.
     pub(super) fn next(&self) -> Option<Next> {
         self.store.lock().plans.next()
+    }
+
+    /// When each job comes next, but for those that are paused.
+    pub(super) fn due(&self) -> BTreeMap<String, Timestamp> {
+        self.store.lock().plans.due()
     }
 
     /// Fires and decides nothing any more; goes on to look, so that the watchdog is fed until the end.

@@ -354,6 +354,7 @@ impl Service {
         About {
             since: Some(self.since),
             next: self.scheduler.next().map(|next| NextRun { job: next.job.to_string(), due: next.due }),
+            due: self.scheduler.due(),
             running: self.running().iter().map(ToString::to_string).collect(),
             refused: self.refused.clone(),
             unwritten: self.ledger.unwritten(),

@@ -10,6 +10,7 @@ pub mod keepalive;
 pub mod licenses;
 mod links;
 pub mod lock;
+pub mod meter;
 pub mod managers;
 pub mod progress;
 pub mod reading;

@@ -22,6 +22,7 @@ use crate::history::runs::{Closing, NewRun};
 use crate::http::calls::{CALLS, Call, CallLog};
 use crate::jobs::error::{JobError, chain};
 use crate::jobs::lock::{Holder, JobLock, LockError};
+use crate::jobs::meter::Meter;
 use crate::jobs::progress::Progress;
 use crate::jobs::report::{Finish, Report};
 use crate::jobs::told::Found;
@@ -37,6 +38,7 @@ pub struct Runner {
     state: std::path::PathBuf,
     config_fingerprint: String,
     host: String,
+    meter: Arc<Meter>,
 }
 
 /// Why and for whom a run begins.
@@ -94,7 +96,21 @@ impl Runner {
         config_fingerprint: String,
         host: String,
     ) -> Self {
-        Self { notices, history, clock, state, config_fingerprint, host }
+        let meter = Arc::new(Meter::new(clock.now()));
+        Self { notices, history, clock, state, config_fingerprint, host, meter }
+    }
+
+    /// The same runner, which goes on counting where `other` counts.
+    #[must_use]
+    pub fn counting_with(mut self, other: &Self) -> Self {
+        self.meter = Arc::clone(&other.meter);
+        self
+    }
+
+    /// Where it counts what became of runs.
+    #[must_use]
+    pub fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// Runs `job` once, as `order` says, until it ends, its time is up or `stop` is raised.
@@ -139,6 +155,8 @@ impl Runner {
         };
         let finish = finish.naming(&run);
         let took = duration(started, self.clock.now());
+        let lasted = begun.then_some(took);
+        self.meter.count(&self.history, (&run, job), &finish, lasted).await;
         log(&finish, took, order.trigger);
         Report { run, job: job.name.clone(), kind: job.kind(), trigger: order.trigger, started, took, begun, finish }
     }
