@@ -29,13 +29,14 @@ const LONGEST: Duration = Duration::from_secs(10);
 pub(super) async fn open(live: &Arc<Live>, desk: Desk) -> Result<Web, Failure> {
     let app = live.current();
     let history = app::open_history(&app.settings.state_directory).await?;
-    let (housed, state_directory) = (Arc::clone(live), app.settings.state_directory.clone());
+    let (housed, configured) = (Arc::clone(live), Arc::clone(live));
     let zone = Arc::new(move || housed.current().settings.zone.tz.clone());
-    let clock = Arc::clone(&app.clock);
+    let (clock, state_directory) = (Arc::clone(&app.clock), app.settings.state_directory.clone());
     let jobs = Arc::clone(live);
     let overview = Arc::new(move |history, now| -> Looking { Box::pin(overview(jobs.current(), history, now)) });
+    let app_now = Arc::new(move || configured.current());
     let stop = CancellationToken::new();
-    Ok(web::open(Lent { history, desk, clock, zone, overview, state_directory, stop }))
+    Ok(web::open(Lent { history, desk, clock, zone, overview, app: app_now, state_directory, stop }))
 }
 
 /// The jobs of a service, which is running if this is asked.

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio_util::sync::CancellationToken;
 
+use crate::app::App;
 use crate::clock::Clock;
 use crate::daemon::Desk;
 use crate::history::History;
@@ -30,6 +31,8 @@ pub struct Lent {
     pub zone: Arc<dyn Fn() -> TimeZone + Send + Sync>,
     /// The jobs as they are configured now, as of the moment that is given, read from the history that is given.
     pub overview: Arc<dyn Fn(History, Timestamp) -> Looking + Send + Sync>,
+    /// The program as it is configured now: [`crate::app::outlook`] says what may be asked of it.
+    pub app: Arc<dyn Fn() -> Arc<App> + Send + Sync>,
     /// Where locks tell which runs live.
     pub state_directory: PathBuf,
     /// Raised when the page leaves: answers that go on end then.

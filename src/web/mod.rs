@@ -8,6 +8,7 @@
 //! | `GET /healthz` | 200 `ok` while jobs can be fired, else 503 |
 //! | `GET /readyz` | 200, or 503 with the reasons: [`health`] |
 //! | `GET /api/v1/…` | JSON, as `api/openapi.json` describes it |
+//! | `GET /metrics` | figures for Prometheus: [`metrics`] |
 //!
 //! A file adds its own routes with `pub(super) fn router() -> Router<Lent>`, and is merged in [`server`].
 
@@ -15,6 +16,7 @@ mod api;
 mod guard;
 mod health;
 mod lent;
+mod metrics;
 mod problem;
 mod server;
 

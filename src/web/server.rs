@@ -22,7 +22,7 @@ use crate::inbound::{self, Bounds, Streams};
 use crate::web::guard::{self, Gate};
 use crate::web::lent::Lent;
 use crate::web::problem::Problem;
-use crate::web::{api, health};
+use crate::web::{api, health, metrics};
 
 /// How many connections are held at once. Bounds what slow readers may cost: an answer may be some hundred kilobytes.
 const BOUNDS: Bounds = Bounds { place: "page", most: 64 };
@@ -209,6 +209,7 @@ fn router(lent: Lent, gates: watch::Receiver<Gate>) -> Router {
     Router::new()
         .merge(health::router())
         .merge(api::router())
+        .merge(metrics::router())
         .fallback(unknown)
         .with_state(lent)
         .layer(middleware::from_fn_with_state(gates, watch_over))

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Outside crates that have one home, by the path below `src` where they may be named outside of tests; or a line a home.
-const HOMES: [(&str, &str); 26] = [
+const HOMES: [(&str, &str); 27] = [
     ("jsonwebtoken", "auth/jwt.rs"),
     ("reqwest", "http"),
     ("rustls", "http"),
@@ -34,6 +34,7 @@ const HOMES: [(&str, &str); 26] = [
     ("hyper_util", "control"),
     ("nix", "control/peer.rs"),
     ("lettre", "notices/smtp.rs"),
+    ("prometheus_client", "web/metrics"),
 ];
 
 #[test]

@@ -3,6 +3,7 @@
 mod api;
 mod flood;
 mod listening;
+mod metrics;
 
 use std::net::SocketAddr;
 
