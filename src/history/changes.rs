@@ -17,7 +17,7 @@ use crate::domain::identity::{AccountId, PersonId};
 use crate::domain::run::{RunId, words};
 use crate::history::History;
 use crate::history::error::HistoryError;
-use crate::history::rows::{Row, account_text, stamp};
+use crate::history::rows::{ALL, Row, account_text, signed, stamp};
 use crate::history::runs::LIMIT;
 
 pub use crate::history::changes::recent::{RecentWrite, Repeats};
@@ -356,14 +356,34 @@ impl History {
 
     /// The writes of a run, in the order they were sent.
     pub async fn changes_of_run(&self, run: &RunId) -> Result<Vec<Change>, HistoryError> {
-        let run = run.as_str();
+        self.changes_of_run_from(run, 0, ALL).await
+    }
+
+    /// At most so many of the writes of a run, in the order they were sent, after the first ones.
+    pub async fn some_changes_of_run(&self, run: &RunId, skip: u64, most: u32) -> Result<Vec<Change>, HistoryError> {
+        self.changes_of_run_from(run, skip, i64::from(most)).await
+    }
+
+    /// How many writes a run sent.
+    pub async fn count_changes_of_run(&self, run: &RunId) -> Result<u64, HistoryError> {
+        let id = run.as_str();
+        let count = sqlx::query_scalar!(r#"select count(*) as "count!: i64" from change where run = ?"#, id)
+            .fetch_one(&self.reader)
+            .await?;
+        Row { table: "change", id }.number("count", count)
+    }
+
+    async fn changes_of_run_from(&self, run: &RunId, skip: u64, most: i64) -> Result<Vec<Change>, HistoryError> {
+        let (run, skip) = (run.as_str(), signed(skip));
         let rows = sqlx::query_as!(
             ChangeRow,
             r#"select id, run, job, person, login, account, upn, kind, from_account, from_label, to_account, to_label,
                       client_request_id, intent_at, coalesce(settled, answer, 'intended') as "state!: String", answered_at,
                       status, code, message, request_id, settled_at
-                 from change where run = ? order by id"#,
-            run
+                 from change where run = ? order by id limit ? offset ?"#,
+            run,
+            most,
+            skip
         )
         .fetch_all(&self.reader)
         .await?;

@@ -11,7 +11,7 @@ use crate::domain::decision::ChangeKind;
 use crate::domain::identity::{AccountId, PersonId};
 use crate::domain::run::{PlanId, RunId, words};
 use crate::history::error::HistoryError;
-use crate::history::rows::{Row, account_text, stamp};
+use crate::history::rows::{ALL, Row, account_text, signed, stamp};
 use crate::history::{CHUNK, Found, History, Write, after_prefix};
 
 words! {
@@ -207,6 +207,17 @@ impl History {
 
     /// The plan whose id begins so, with its changes.
     pub async fn load_plan(&self, prefix: &str) -> Result<Found<LoadedPlan>, HistoryError> {
+        let summary = match self.find_plan(prefix).await? {
+            Found::One(summary) => summary,
+            Found::Nothing => return Ok(Found::Nothing),
+            Found::Several(ids) => return Ok(Found::Several(ids)),
+        };
+        let changes = self.changes_of_plan_from(&summary.id, 0, ALL).await?;
+        Ok(Found::One(LoadedPlan { summary, changes }))
+    }
+
+    /// The plan whose id begins so.
+    pub async fn find_plan(&self, prefix: &str) -> Result<Found<PlanSummary>, HistoryError> {
         let prefix = prefix.trim().to_ascii_lowercase();
         let end = after_prefix(&prefix);
         let ids = sqlx::query_scalar!(
@@ -234,7 +245,7 @@ impl History {
         )
         .fetch_one(&self.reader)
         .await?;
-        Ok(Found::One(LoadedPlan { changes: self.changes_of_plan(id).await?, summary: row.try_into()? }))
+        Ok(Found::One(row.try_into()?))
     }
 
     /// The plans that a run was the first to come to, in their order.
@@ -246,11 +257,29 @@ impl History {
         Ok(ids.iter().map(|id| PlanId::stored(id)).collect())
     }
 
-    async fn changes_of_plan(&self, plan: &str) -> Result<Vec<PlannedChange>, HistoryError> {
+    /// At most so many changes of a plan, in their order, after the first ones.
+    pub async fn some_changes_of_plan(
+        &self,
+        plan: &PlanId,
+        skip: u64,
+        most: u32,
+    ) -> Result<Vec<PlannedChange>, HistoryError> {
+        self.changes_of_plan_from(plan, skip, i64::from(most)).await
+    }
+
+    async fn changes_of_plan_from(
+        &self,
+        plan: &PlanId,
+        skip: u64,
+        most: i64,
+    ) -> Result<Vec<PlannedChange>, HistoryError> {
+        let (plan, skip) = (plan.as_str(), signed(skip));
         let rows = sqlx::query!(
             "select place, person, login, account, upn, kind, from_account, from_label, to_account, to_label, held
-               from plan_change where plan = ? order by place",
-            plan
+               from plan_change where plan = ? order by place limit ? offset ?",
+            plan,
+            most,
+            skip
         )
         .fetch_all(&self.reader)
         .await?;

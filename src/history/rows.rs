@@ -13,6 +13,9 @@ pub(super) fn stamp(time: Timestamp) -> i64 {
     time.as_millisecond()
 }
 
+/// A limit of SQLite's that is none. Source: <https://www.sqlite.org/lang_select.html#the_limit_clause>
+pub(super) const ALL: i64 = -1;
+
 /// A count as the database keeps it. Ours stay far below the limit.
 pub(super) fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
