@@ -32,7 +32,8 @@ pub fn table(moments: &[Moment], zone: &TimeZone) -> Table {
 }
 
 /// What a disposition means, where nothing more is known.
-const fn meaning(disposition: Disposition) -> &'static str {
+#[must_use]
+pub const fn meaning(disposition: Disposition) -> &'static str {
     match disposition {
         Disposition::Ran => "it ran",
         Disposition::Late => "it ran late",
