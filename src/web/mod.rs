@@ -5,6 +5,7 @@
 //!
 //! | request | answer |
 //! |---|---|
+//! | `GET /` and others | pages for people: [`page`] |
 //! | `GET /healthz` | 200 `ok` while jobs can be fired, else 503 |
 //! | `GET /readyz` | 200, or 503 with the reasons: [`health`] |
 //! | `GET /api/v1/…` | JSON, as `api/openapi.json` describes it |
@@ -17,6 +18,7 @@ mod guard;
 mod health;
 mod lent;
 mod metrics;
+mod page;
 mod problem;
 mod server;
 

@@ -22,7 +22,7 @@ use crate::inbound::{self, Bounds, Streams};
 use crate::web::guard::{self, Gate};
 use crate::web::lent::Lent;
 use crate::web::problem::Problem;
-use crate::web::{api, health, metrics};
+use crate::web::{api, health, metrics, page};
 
 /// How many connections are held at once. Bounds what slow readers may cost: an answer may be some hundred kilobytes.
 const BOUNDS: Bounds = Bounds { place: "page", most: 64 };
@@ -210,6 +210,7 @@ fn router(lent: Lent, gates: watch::Receiver<Gate>) -> Router {
         .merge(health::router())
         .merge(api::router())
         .merge(metrics::router())
+        .merge(page::router())
         .fallback(unknown)
         .with_state(lent)
         .layer(middleware::from_fn_with_state(gates, watch_over))

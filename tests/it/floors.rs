@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Outside crates that have one home, by the path below `src` where they may be named outside of tests; or a line a home.
-const HOMES: [(&str, &str); 27] = [
+const HOMES: [(&str, &str); 28] = [
     ("jsonwebtoken", "auth/jwt.rs"),
     ("reqwest", "http"),
     ("rustls", "http"),
@@ -32,6 +32,7 @@ const HOMES: [(&str, &str); 27] = [
     ("hyper", "control"),
     ("hyper_util", "inbound"),
     ("hyper_util", "control"),
+    ("askama", "web/page"),
     ("nix", "control/peer.rs"),
     ("lettre", "notices/smtp.rs"),
     ("prometheus_client", "web/metrics"),

@@ -1,0 +1,217 @@
+//! The ledger as a calendar: each moment of a schedule is a cell, lettered and colored by what became of it.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::extract::Query;
+use axum::response::Response;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
+use serde::Deserialize;
+
+use super::frame::{Asked, Frame, Section, Trouble, page};
+use super::grid::Grid;
+use super::parts::{Empty, Eye, Link, Pager, path, query};
+use super::words::{self, Tone};
+use crate::domain::moment::{Disposition, Moment};
+use crate::history::moments::MomentFilter;
+use crate::tables;
+
+/// Days on a page.
+const DAYS: i64 = 14;
+/// Cells of a day: a job on a schedule of seconds has more.
+const CELLS: usize = 96;
+/// Moments that are read of a job.
+const MOMENTS: u32 = 5_000;
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Until {
+    /// The last day; blank: today.
+    until: String,
+}
+
+#[derive(Debug, Template)]
+#[template(path = "calendar.html")]
+struct Calendar {
+    frame: Frame,
+    zone: String,
+    legend: Vec<Key>,
+    jobs: Vec<Job>,
+    missed: Grid,
+    empty: Empty,
+    pager: Pager,
+}
+
+/// What a letter means.
+#[derive(Debug)]
+struct Key {
+    letter: char,
+    tone: Tone,
+    meaning: String,
+    count: usize,
+}
+
+#[derive(Debug)]
+struct Job {
+    link: Link,
+    days: Vec<Day>,
+}
+
+#[derive(Debug)]
+struct Day {
+    name: String,
+    cells: Vec<Cell>,
+    more: Option<String>,
+}
+
+#[derive(Debug)]
+struct Cell {
+    letter: char,
+    tone: Tone,
+    /// When, what, and why.
+    told: String,
+    /// To the run that it led to, or that covers it.
+    href: Option<String>,
+}
+
+pub(super) async fn show(asked: Asked, Query(until): Query<Until>) -> Response {
+    match calendar(&asked, &until).await {
+        Ok(calendar) => page(&calendar),
+        Err(trouble) => asked.refused(trouble),
+    }
+}
+
+async fn calendar(asked: &Asked, until: &Until) -> Result<Calendar, Trouble> {
+    let eye = &asked.eye;
+    let today = eye.now.to_zoned(eye.zone.clone()).date();
+    let last = until.until.parse::<Date>().unwrap_or(today).min(today);
+    let (first, after) = (last.saturating_sub((DAYS - 1).days()), last.saturating_add(1.day()));
+    let (since, end) = (midnight(first, eye), midnight(after, eye));
+    let (mut jobs, mut found) = (Vec::new(), Vec::new());
+    for job in asked.history().last_run_per_job().await?.into_keys() {
+        let filter =
+            MomentFilter { job: Some(job.clone()), since, until: end, missed_only: false, limit: Some(MOMENTS) };
+        let moments = asked.history().list_moments(&filter).await?;
+        if !moments.is_empty() {
+            jobs.push(Job { link: Link::job(&job), days: days(&moments, &eye.zone) });
+            found.extend(moments);
+        }
+    }
+    let missed = MomentFilter { since, until: end, missed_only: true, limit: Some(50), ..MomentFilter::default() };
+    let missed = asked.history().list_moments(&missed).await?;
+    let date = |date: Date| date.to_string();
+    Ok(Calendar {
+        frame: asked.frame(Section::Calendar, "Calendar"),
+        zone: eye.zone.iana_name().unwrap_or("the zone of the service").to_owned(),
+        legend: legend(&found),
+        jobs,
+        missed: Grid::of(
+            "missed",
+            "Missed moments, newest first",
+            &tables::missed::table(&missed, &eye.zone),
+            eye,
+            &[],
+        ),
+        empty: Empty::new("No moment of a schedule came yet in these days.")
+            .advice("A job has moments once it has a schedule and the service runs:")
+            .command("graphkeeper jobs"),
+        pager: Pager {
+            label: "Other days",
+            newer: (last < today)
+                .then(|| query("/calendar", &[("until", &date(last.saturating_add(DAYS.days()).min(today)))])),
+            older: Some(query("/calendar", &[("until", &date(first.saturating_sub(1.day())))])),
+            back: "Later",
+            on: "Earlier",
+            said: format!("{first} to {last}"),
+        },
+    })
+}
+
+fn midnight(date: Date, eye: &Eye) -> Option<Timestamp> {
+    date.to_zoned(eye.zone.clone()).ok().map(|moment| moment.timestamp())
+}
+
+/// Days with their moments, the newest day first and its moments in their order.
+fn days(moments: &[Moment], zone: &TimeZone) -> Vec<Day> {
+    let mut days: BTreeMap<Date, Vec<&Moment>> = BTreeMap::new();
+    for moment in moments.iter().rev() {
+        days.entry(moment.planned_at.to_zoned(zone.clone()).date()).or_default().push(moment);
+    }
+    days.into_iter().rev().map(|(date, moments)| day(date, &moments, zone)).collect()
+}
+
+fn day(date: Date, moments: &[&Moment], zone: &TimeZone) -> Day {
+    let beyond = moments.len().saturating_sub(CELLS);
+    let more = (beyond > 0).then(|| format!("the last {CELLS} of {} moments", moments.len()));
+    let cells = moments.iter().skip(beyond).map(|moment| cell(moment, zone)).collect();
+    Day { name: date.strftime("%a %Y-%m-%d").to_string(), cells, more }
+}
+
+fn cell(moment: &Moment, zone: &TimeZone) -> Cell {
+    let (letter, tone) = words::of_disposition(moment.disposition);
+    let time = moment.planned_at.to_zoned(zone.clone()).strftime("%H:%M:%S");
+    let why = moment.reason.as_deref().unwrap_or_else(|| tables::missed::meaning(moment.disposition));
+    let told = format!("{time} {}: {why}", words::plain(moment.disposition.as_str()));
+    Cell { letter, tone, told, href: moment.run.as_ref().map(|run| path("runs", run.as_str())) }
+}
+
+/// Every letter; those that occur say how often.
+fn legend(moments: &[Moment]) -> Vec<Key> {
+    let key = |disposition: &Disposition| {
+        let (letter, tone) = words::of_disposition(*disposition);
+        let count = moments.iter().filter(|moment| moment.disposition == *disposition).count();
+        let meaning = format!("{}: {}", words::plain(disposition.as_str()), tables::missed::meaning(*disposition));
+        Key { letter, tone, meaning, count }
+    };
+    Disposition::ALL.iter().map(key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::run::RunId;
+
+    fn moment(at: &str, disposition: Disposition) -> Moment {
+        Moment {
+            job: "managers".to_owned(),
+            planned_at: at.parse().unwrap(),
+            disposition,
+            run: matches!(disposition, Disposition::Ran).then(|| RunId::stored("aaaa0001")),
+            reason: None,
+        }
+    }
+
+    #[test]
+    fn moments_lie_on_the_days_of_the_zone_in_their_order() {
+        let newest_first = [
+            moment("2026-11-20T23:30:00Z", Disposition::Ran),
+            moment("2026-11-20T22:30:00Z", Disposition::Down),
+            moment("2026-11-20T12:00:00Z", Disposition::Ran),
+        ];
+        let days = days(&newest_first, &TimeZone::get("Europe/Oslo").unwrap());
+        let letters: Vec<(&str, String)> =
+            days.iter().map(|day| (day.name.as_str(), day.cells.iter().map(|cell| cell.letter).collect())).collect();
+        assert_eq!(letters, [("Sat 2026-11-21", "R".to_owned()), ("Fri 2026-11-20", "RD".to_owned())]);
+        assert_eq!(days[1].cells[1].told, "23:30:00 down: the service was not running");
+        assert_eq!((&days[1].cells[1].href, days[0].cells[0].href.as_deref()), (&None, Some("/runs/aaaa0001")));
+    }
+
+    #[test]
+    fn a_day_of_too_many_moments_says_so_and_shows_the_last() {
+        let base: Timestamp = "2026-11-20T00:00:00Z".parse().unwrap();
+        let moments: Vec<Moment> = (0..200_i64)
+            .rev()
+            .map(|second| Moment {
+                planned_at: base + second.seconds(),
+                ..moment("2026-11-20T00:00:00Z", Disposition::Ran)
+            })
+            .collect();
+        let days = days(&moments, &TimeZone::UTC);
+        assert_eq!((days.len(), days[0].cells.len()), (1, CELLS));
+        assert_eq!(days[0].more.as_deref(), Some("the last 96 of 200 moments"));
+        assert!(days[0].cells[CELLS - 1].told.starts_with("00:03:19 "), "{}", days[0].cells[CELLS - 1].told);
+        assert_eq!(legend(&moments).iter().map(|key| key.count).sum::<usize>(), 200);
+    }
+}
