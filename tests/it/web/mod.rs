@@ -7,6 +7,7 @@ mod metrics;
 
 use std::net::SocketAddr;
 
+use graphkeeper::clock::{Clock as _, SystemClock};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -18,7 +19,19 @@ use crate::support::{Org, within};
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 /// A page at a port that is free, and jobs that wait for somebody to run them.
-const PAGE: &str = "[web]\nlisten = \"127.0.0.1:0\"\n";
+const PAGE: &str = r#"
+[jobs]
+managers.schedule = "0 0 1 1 *"
+licenses.schedule = "0 0 1 1 *"
+keepalive.schedule = "0 0 1 1 *"
+[web]
+listen = "127.0.0.1:0"
+"#;
+
+/// An hourly schedule whose next moment is half an hour away: nothing is run while a test looks.
+fn hourly() -> String {
+    format!("{} * * * *", (SystemClock.now().as_second() / 60 + 30) % 60)
+}
 
 /// An answer as it came.
 struct Answer {

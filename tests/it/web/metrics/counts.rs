@@ -11,9 +11,9 @@ use graphkeeper::sandbox::server::Service;
 
 use crate::support::database::Database;
 use crate::support::{ACCOUNTS, Org, within};
-use crate::web::Page;
 use crate::web::metrics::exposition::Exposition;
 use crate::web::metrics::{QUIET, eventful};
+use crate::web::{Page, hourly};
 
 /// What a tenant bought.
 const LICENSES: &str = "/v1.0/subscribedSkus";
@@ -186,8 +186,7 @@ async fn counts_outlive_a_change_of_the_configuration_and_what_is_wrong_with_it_
 #[tokio::test(flavor = "multi_thread")]
 async fn moments_that_were_missed_are_those_of_the_ledger() {
     let org = Org::empty().await;
-    let hourly = QUIET.replace("0 0 1 1 *", "30 * * * *");
-    org.configure(&hourly);
+    org.configure(&QUIET.replace("0 0 1 1 *", &hourly()));
     let service = org.serve().await;
     service.terminate();
     service.finish().await.exits(0);
