@@ -1,4 +1,9 @@
-//! Secrets never leave: not in what is printed or logged at any level, not in the history, not in arguments.
+//! Secrets never leave: not in what is printed or logged at any level, not in the history, not in arguments, not in what the
+//! page says.
+
+mod commands;
+mod newcomers;
+mod page;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -9,13 +14,21 @@ use graphkeeper::sandbox::model::habits::Person;
 use graphkeeper::sandbox::server::Service;
 use tokio::task::JoinSet;
 
+use crate::secrets::commands::{AFTERWARDS, FIRST};
 use crate::signin::{OFTEN, by_browser};
+use crate::support::hook::Hook;
 use crate::support::process::Output;
 use crate::support::{ACCOUNTS, Org, PEOPLE};
+use crate::web::Page;
 
 const OKTA_TOKEN: &str = "00Qcanary-of-the-okta-api-token-4711";
 const CLIENT_SECRET: &str = "canary~of.the-client_secret/+0815";
 const ENCRYPTION_KEY: &str = "canary-of-the-encryption-key-of-the-store-0042";
+const PAGE_TOKEN: &str = "canary-of-the-token-of-the-page-1618";
+
+/// Everything is logged, by every crate.
+const TRACED: [(&str, &str); 2] =
+    [("GRAPHKEEPER_LOG", "trace,sqlx=trace,hyper_util=trace,tokio_cron_scheduler=trace"), ("RUST_BACKTRACE", "1")];
 
 /// An organization whose secrets are canaries, and all that came out of the program.
 struct Cage {
@@ -23,6 +36,10 @@ struct Cage {
     printed: String,
     /// Planted, beside those that cross the wire.
     planted: Vec<String>,
+    /// What the configuration says in every case.
+    always: String,
+    /// Takes notices.
+    hook: Hook,
 }
 
 impl Cage {
@@ -33,16 +50,31 @@ impl Cage {
         org.world().write().entra.apps[0].secret = Some(CLIENT_SECRET.to_owned());
         org.world().write().entra.habits.device_interval = 1;
         org.world().write().entra.habits.person = Person::AgreesAfter(0);
-        org.configure(&format!("{OFTEN}\nsave_bodies = true"));
-        for (name, value) in [
-            ("GRAPHKEEPER_LOG", "trace,sqlx=trace,hyper_util=trace,tokio_cron_scheduler=trace"),
-            ("GRAPHKEEPER_LOG_FORMAT", log),
-            ("RUST_BACKTRACE", "1"),
-        ] {
+        for (name, value) in TRACED.into_iter().chain([("GRAPHKEEPER_LOG_FORMAT", log)]) {
             org.env.push((name.to_owned(), value.to_owned()));
         }
         let planted = [OKTA_TOKEN, CLIENT_SECRET, ENCRYPTION_KEY].map(str::to_owned).to_vec();
-        Self { org, printed: String::new(), planted }
+        let hook = Hook::start().await;
+        let mut cage = Self { org, printed: String::new(), planted, always: String::new(), hook };
+        let of = |what: &str| format!("canary-of-the-{what}-of-a-channel-that-is-long-enough-2718");
+        let hook = cage.file("hook", &format!("{}/{}", cage.hook.url, of("address")));
+        let ping = cage.file("ping", &format!("{}/{}", cage.hook.url, of("switch")));
+        let (key, password) = (cage.file("hook-key", &of("signature")), cage.file("smtp", &of("password")));
+        cage.always = format!(
+            "{OFTEN}\nsave_bodies = true\n[jobs.look]\nkind = \"request\"\npath = \"/users?$select=id&$top=999\"\nsave_bodies = true\n\
+             [notices.office]\nkind = \"webhook\"\nurl = {hook}\nsigning_key = {key}\n\
+             [notices.dead]\nkind = \"ping\"\nurl = {ping}\njobs = [\"managers\"]\n\
+             [notices.mail]\nkind = \"smtp\"\nhost = \"127.0.0.1\"\nport = 9\ntls = \"none\"\nusername = \"graphkeeper\"\n\
+             password = {password}\nfrom = \"gk@corp.example\"\nto = [\"ops@corp.example\"]\n\
+             [notices.letter]\nkind = \"graph\"\nfrom = \"boss@corp.example\"\nto = [\"ops@corp.example\"]\n"
+        );
+        cage.with("");
+        cage
+    }
+
+    /// Lays this over the configuration, beside what is always there.
+    fn with(&self, more: &str) {
+        self.org.configure(&format!("{}{more}", self.always));
     }
 
     /// Keeps a secret in a file, and says how a configuration names it.
@@ -67,7 +99,7 @@ impl Cage {
     }
 
     fn sealed_with(&self, key: &str) {
-        self.org.configure(&format!("[entra.user]\nencryption_key = {key}\n{OFTEN}\nsave_bodies = true"));
+        self.with(&format!("[entra.user]\nencryption_key = {key}\n"));
     }
 
     async fn runs(&mut self, arguments: &[&str], output: &str) -> Output {
@@ -81,15 +113,7 @@ impl Cage {
     /// Every command there is, but for those that make tenants of their own.
     async fn runs_everything(&mut self, output: &str) {
         self.org.moves("ana", "chief");
-        for command in [
-            &["check"][..],
-            &["login"],
-            &["run", "managers", "--user", "bo@corp.example"],
-            &["plan", "managers"],
-            &["run", "managers"],
-            &["run", "licenses"],
-            &["run", "keepalive"],
-        ] {
+        for command in FIRST {
             let done = self.runs(command, output).await;
             assert_eq!(done.code, Some(0), "{command:?}: {}", tail(&done.all()));
         }
@@ -97,35 +121,14 @@ impl Cage {
         let run =
             database.texts("select id from run where job = 'managers' order by rowid desc limit 1").await.remove(0);
         let plan = database.texts("select id from plan order by rowid desc limit 1").await.remove(0);
-        for command in [
-            &["undo", &run][..],
-            &["undo", &run, "--yes"],
-            &["approve", &plan],
-            &["release", "ana@corp.example"],
-            &["accept-source", &run],
-            &["pause", "managers"],
-            &["jobs"],
-            &["resume", "managers"],
-            &["explain", "ana@corp.example"],
-            &["history"],
-            &["history", "show", &run],
-            &["history", "changes"],
-            &["history", "calls", &run],
-            &["history", "licenses"],
-            &["history", "missed"],
-            &["history", "licenses", "--events"],
-            &["history", "prune", "--dry-run"],
-            &["history", "export", "runs"],
-            &["history", "export", "changes"],
-            &["history", "export", "decisions"],
-            &["history", "export", "calls"],
-            &["doctor"],
-            &["completions", "bash"],
-            &["man"],
-            &["logout"],
-            &["run", "keepalive"],
-        ] {
-            self.runs(command, output).await;
+        for command in AFTERWARDS {
+            let named = |word: &'static str| match word {
+                "RUN" => run.clone(),
+                "PLAN" => plan.clone(),
+                word => word.to_owned(),
+            };
+            let command: Vec<String> = command.iter().copied().map(named).collect();
+            self.runs(&command.iter().map(String::as_str).collect::<Vec<_>>(), output).await;
         }
         let login = by_browser(&self.org).await;
         assert_eq!(login.code, Some(0), "{}", tail(&login.all()));
@@ -134,6 +137,7 @@ impl Cage {
 
     /// Answers of every broken kind, to sign-ins and to calls.
     async fn is_answered_badly(&mut self) {
+        self.hook.answers(Some(500));
         let refuse = |code: &str| Fault::RefuseSignIn {
             code: code.to_owned(),
             error: None,
@@ -161,6 +165,10 @@ impl Cage {
             }
             self.org.faults().clear();
         }
+        for command in [&["history", "notices"][..], &["jobs"], &["doctor"], &["notify", "test", "office"]] {
+            self.runs(command, "table").await;
+        }
+        self.hook.answers(None);
     }
 
     /// Looks for every canary in every place.
@@ -180,15 +188,7 @@ impl Cage {
         assert!(places.iter().any(|(name, _)| name.ends_with("graphkeeper.db")), "the database was looked at");
         assert!(self.printed.contains("TRACE"), "the log was really on");
         assert!(!self.printed.contains('\u{1b}'), "what goes into a pipe has no control sequences");
-        for (place, text) in places {
-            for (kind, needle) in &needles {
-                let around = text.find(needle).map(|at| tail(&text[..at]).to_owned());
-                assert!(around.is_none(), "a secret ({kind}) is in {place}, after {around:?}");
-            }
-            // Whatever signed token there is begins so: access tokens, assertions, proofs, tokens of platforms.
-            let around = text.find("eyJ").map(|at| tail(&text[..at]).to_owned());
-            assert!(around.is_none() || !place.ends_with("printed"), "a token is in {place}, after {around:?}");
-        }
+        looks(&places, &needles);
     }
 
     /// The kinds of secrets that really crossed the wire.
@@ -199,9 +199,24 @@ impl Cage {
     }
 }
 
-/// Twenty-four letters out of the middle: also a part of a secret is one.
+/// Looks in every place for pieces of secrets, which have names.
+#[track_caller]
+fn looks(places: &[(String, String)], needles: &[(String, String)]) {
+    for (place, text) in places {
+        for (kind, needle) in needles {
+            let around = text.find(needle).map(|at| tail(&text[..at]).to_owned());
+            assert!(around.is_none(), "a secret ({kind}) is in {place}, after {around:?}");
+        }
+        // Whatever signed token there is begins so: access tokens, assertions, proofs, tokens of platforms.
+        let around = text.find("eyJ").map(|at| tail(&text[..at]).to_owned());
+        assert!(around.is_none() || !place.ends_with("printed"), "a token is in {place}, after {around:?}");
+    }
+}
+
+/// Twenty-four letters out of the middle, of the last line among the longest: also a part of a secret is one.
 fn piece(secret: &str) -> String {
-    let letters: Vec<char> = secret.chars().filter(|letter| *letter != '\n').collect();
+    let line = secret.lines().max_by_key(|line| line.len()).unwrap_or_default();
+    let letters: Vec<char> = line.chars().collect();
     assert!(letters.len() >= 24, "too short to be told from other words: {} letters", letters.len());
     letters[letters.len() / 2 - 12..letters.len() / 2 + 12].iter().collect()
 }
@@ -297,22 +312,34 @@ async fn the_service() {
     cage.org.with_app(&format!("method = \"federated-token\"\ntoken_file = \"{place}\""));
     cage.planted.extend([token, credentials.okta_ec_private_key]);
     cage.org.moves("ana", "chief");
-    let mut service = cage.org.serve().await;
-    for job in ["managers", "licenses", "keepalive"] {
-        cage.runs(&["run", job], "table").await;
+    let token = cage.file("page-token", PAGE_TOKEN);
+    let web = format!("[web]\nlisten = \"127.0.0.1:0\"\ntoken = {token}\n");
+    cage.with(&web);
+    let Page { mut service, address } = Page::of(&cage.org).await;
+    for command in
+        [&["run", "managers"][..], &["run", "licenses"], &["run", "keepalive"], &["run", "import"], &["run", "look"]]
+    {
+        cage.runs(command, "table").await;
     }
+    cage.org.moves("bo", "chief");
+    cage.runs(&["plan", "managers"], "table").await;
+    cage.runs(&["notify", "test", "office"], "table").await;
     let another = cage.org.workload_token(601);
     cage.org.keep_secret("platform-token", &another);
     cage.planted.push(another);
-    cage.org.configure(&format!("{OFTEN}\n[jobs.licenses]\ntimeout = \"4 minutes\""));
+    cage.with(&format!("{web}[jobs.licenses]\ntimeout = \"4 minutes\"\n"));
     service.reload();
     service.says("was read anew").await;
     for job in ["managers", "licenses", "keepalive"] {
         cage.runs(&["run", job], "csv").await;
     }
     looks_harmless_from_outside(service.pid(), &cage.planted);
-    service.terminate();
-    let service = service.finish().await.exits(0);
+    cage.is_answered_badly().await;
+    let page = Page { service, address };
+    let told = page::everything(&cage.org, &page, PAGE_TOKEN).await;
+    cage.printed.push_str(&told);
+    page.service.terminate();
+    let service = page.service.finish().await.exits(0);
     cage.printed.push_str(&service.all());
     cage.crossed(&["authorization", "access_token", "client_assertion", "dpop", "refresh_token"]);
     cage.finds_nothing(false);

@@ -34,10 +34,10 @@ fn hourly() -> String {
 }
 
 /// An answer as it came.
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
@@ -47,6 +47,11 @@ impl Answer {
         self.head.lines().find(|line| of(line)).and_then(|line| line.split_once(": ")).map_or("", |(_, value)| value)
     }
 
+    /// All that came.
+    pub(crate) fn whole(&self) -> String {
+        format!("{}\r\n\r\n{}\n", self.head, self.body)
+    }
+
     #[track_caller]
     fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}\n{}", self.head, self.body))
@@ -54,18 +59,18 @@ impl Answer {
 }
 
 /// A service with a page, and where that is.
-struct Page {
-    service: Process,
-    address: SocketAddr,
+pub(crate) struct Page {
+    pub(crate) service: Process,
+    pub(crate) address: SocketAddr,
 }
 
 impl Page {
-    async fn of(org: &Org) -> Self {
+    pub(crate) async fn of(org: &Org) -> Self {
         let service = org.serve().await;
         Self::at(service).await
     }
 
-    async fn at(mut service: Process) -> Self {
+    pub(crate) async fn at(mut service: Process) -> Self {
         service.says("the page is at http://").await;
         let said = service.all_said();
         let (_, after) = said.rsplit_once("the page is at http://").unwrap();
@@ -78,13 +83,13 @@ impl Page {
         said(self.address, bytes).await
     }
 
-    async fn asked(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn asked(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         let headers: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let answer = self.says(format!("{method} {path} HTTP/1.1\r\n{}\r\n", headers.concat()).as_bytes()).await;
         answer.unwrap_or_else(|| panic!("{method} {path} was not answered"))
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.asked("GET", path, &[("host", "localhost")]).await
     }
 
