@@ -1,10 +1,13 @@
 //! The JSON of the page: what the commands print, described by the document beside it.
 
+mod filled;
 mod schema;
 
+use graphkeeper::sandbox::faults::When;
 use serde_json::{Value, json};
 
-use crate::support::Org;
+use crate::support::{MANAGER, Org, reached};
+use crate::web::api::filled::filled;
 use crate::web::api::schema::Document;
 use crate::web::{PAGE, Page};
 
@@ -28,30 +31,46 @@ async fn printed(org: &Org, arguments: &[&str]) -> Value {
     org.run(arguments).await.exits(0).json()
 }
 
+/// The ledger has no run for a moment at which there was none, whatever run covers it.
+const NEVER: &str = "Missed.covered_by";
+
+/// The newest run of a job that ended so.
+fn run_of<'a>(runs: &'a Value, job: &str, outcome: &str) -> &'a Value {
+    let is = |run: &&Value| run["job"] == job && run["outcome"] == outcome && run["trigger"] != "plan";
+    runs.as_array().unwrap().iter().find(is).unwrap_or_else(|| panic!("no {outcome} run of {job} in {runs}"))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_is_what_the_command_prints_and_what_the_document_says() {
-    let (org, page) = lived().await;
+    let (org, page) = filled().await;
     let document = Document::new(&page.get("/api/v1/openapi.json").await.json());
     let runs = printed(&org, &["history"]).await;
-    let of = |job: &str| {
-        let run = runs.as_array().unwrap().iter().find(|run| run["job"] == job && run["trigger"] != "plan").unwrap();
-        run["run"].as_str().unwrap().to_owned()
-    };
-    let (managers, keepalive) = (of("managers"), of("keepalive"));
-    let plans = page.get("/api/v1/plans?open=true").await.json();
-    let plan = plans[0]["plan"].as_str().unwrap();
-    let cases: [(&str, &str, &[&str]); 10] = [
-        ("/runs", "/runs", &["history"]),
-        ("/runs/{id}", &format!("/runs/{managers}"), &["history", "show", &managers]),
-        ("/runs/{id}/calls", &format!("/runs/{keepalive}/calls"), &["history", "calls", &keepalive]),
-        ("/changes", "/changes", &["history", "changes"]),
-        ("/missed", "/missed", &["history", "missed"]),
-        ("/licenses", "/licenses", &["history", "licenses"]),
-        ("/licenses/events", "/licenses/events", &["history", "licenses", "--events"]),
-        ("/plans/{id}", &format!("/plans/{plan}"), &["history", "show", plan]),
-        ("/people/{name}", "/people/ana", &["explain", "ana"]),
-        ("/notices", "/notices", &["history", "notices"]),
+    let id = |run: &Value| run["run"].as_str().unwrap().to_owned();
+    let managers = id(run_of(&runs, "managers", "partial"));
+    let keepalives = [id(run_of(&runs, "keepalive", "succeeded")), id(run_of(&runs, "keepalive", "partial"))];
+    let import = id(run_of(&runs, "import", "succeeded"));
+    let plans = page.get("/api/v1/plans").await.json();
+    let mut cases: Vec<(&str, String, Vec<&str>)> = vec![
+        ("/runs", "/runs".to_owned(), vec!["history"]),
+        ("/changes", "/changes".to_owned(), vec!["history", "changes"]),
+        ("/missed", "/missed".to_owned(), vec!["history", "missed"]),
+        ("/licenses", "/licenses".to_owned(), vec!["history", "licenses"]),
+        ("/licenses/events", "/licenses/events".to_owned(), vec!["history", "licenses", "--events"]),
+        ("/people/{name}", "/people/ana".to_owned(), vec!["explain", "ana"]),
+        ("/people/{name}", "/people/bo@corp.example".to_owned(), vec!["explain", "bo@corp.example"]),
+        ("/imports", "/imports".to_owned(), vec!["history", "directory"]),
+        ("/imports", format!("/imports?run={import}"), vec!["history", "directory", "--run", &import]),
+        ("/imports/diff", "/imports/diff".to_owned(), vec!["history", "directory", "--diff"]),
+        ("/notices", "/notices".to_owned(), vec!["history", "notices"]),
     ];
+    let (licenses, planning) = (id(run_of(&runs, "licenses", "succeeded")), id(&plans[0]));
+    for run in [&managers, &keepalives[0], &keepalives[1], &licenses, &planning] {
+        cases.push(("/runs/{id}", format!("/runs/{run}"), vec!["history", "show", run]));
+        cases.push(("/runs/{id}/calls", format!("/runs/{run}/calls"), vec!["history", "calls", run]));
+    }
+    for plan in plans.as_array().unwrap().iter().map(|plan| plan["plan"].as_str().unwrap()) {
+        cases.push(("/plans/{id}", format!("/plans/{plan}"), vec!["history", "show", plan]));
+    }
     for (route, path, command) in cases {
         let answer = page.get(&format!("/api/v1{path}")).await;
         assert_eq!(
@@ -61,25 +80,41 @@ async fn every_answer_is_what_the_command_prints_and_what_the_document_says() {
             answer.body
         );
         assert_eq!(answer.header("cache-control"), "no-store", "{path}");
-        assert_eq!(answer.json(), printed(&org, command).await, "{path}");
+        assert_eq!(answer.json(), printed(&org, &command).await, "{path}");
         document.fits(&format!("/api/v1{route}"), 200, &answer.json());
     }
-    // These tell times as of now.
-    let jobs = page.get("/api/v1/jobs").await.json();
-    document.fits("/api/v1/jobs", 200, &jobs);
-    assert_eq!(jobs, printed(&org, &["jobs"]).await);
-    let identities = page.get("/api/v1/identities").await.json();
-    document.fits("/api/v1/identities", 200, &identities);
-    let named =
-        |job: &str| jobs.as_array().unwrap().iter().find(|one| one["job"] == job).unwrap()["identities"].clone();
-    assert_eq!(identities.as_array().unwrap()[..2], named("managers").as_array().unwrap()[..]);
+    document.fits("/api/v1/plans", 200, &plans);
     let changes = page.get(&format!("/api/v1/runs/{managers}/changes")).await.json();
     document.fits("/api/v1/runs/{id}/changes", 200, &changes);
-    assert_eq!(changes.as_array().unwrap().len(), 1);
-    document.fits("/api/v1/plans", 200, &plans);
-    document.fits("/api/v1/licenses/diff", 200, &page.get("/api/v1/licenses/diff?before=now&after=now").await.json());
-    document.fits("/api/v1/licenses/counts", 200, &page.get("/api/v1/licenses/counts").await.json());
+    assert_eq!(changes.as_array().unwrap().len(), 2);
+    let first = runs.as_array().unwrap().iter().rev().find(|run| run["job"] == "licenses").unwrap();
+    let since = first["ended"].as_str().unwrap();
+    for path in [&format!("/licenses/diff?before={since}&after=now"), "/licenses/counts"] {
+        let route = path.split('?').next().unwrap();
+        document.fits(&format!("/api/v1{route}"), 200, &page.get(&format!("/api/v1{path}")).await.json());
+    }
+    document.is("Problem", &page.get("/api/v1/runs/zzzzzzzz").await.json());
+    of_now(&org, &page, &document).await;
+    let unmet = document.unmet();
+    assert!(unmet.iter().eq([NEVER]), "nothing was held against these: {unmet:#?}");
     page.stop().await;
+}
+
+/// What tells of the jobs as they are at this moment, one of them amid a run.
+async fn of_now(org: &Org, page: &Page, document: &Document) {
+    let gate = org.hold(MANAGER, When::Nth(1));
+    let run = org.spawn(&["run", "managers", "--json"]);
+    reached(&gate).await;
+    let jobs = page.get("/api/v1/jobs").await.json();
+    assert_eq!(jobs, printed(org, &["jobs"]).await);
+    document.fits("/api/v1/jobs", 200, &jobs);
+    let identities = page.get("/api/v1/identities").await.json();
+    document.fits("/api/v1/identities", 200, &identities);
+    gate.open();
+    run.finish().await.exits(0);
+    let jobs = jobs.as_array().unwrap();
+    let named = |job: &str| jobs.iter().find(|one| one["job"] == job).unwrap()["identities"].clone();
+    assert_eq!(identities.as_array().unwrap()[..2], named("managers").as_array().unwrap()[..]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

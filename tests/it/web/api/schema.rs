@@ -1,11 +1,16 @@
 //! Holds JSON against the document that describes it. Understands what the document uses, and refuses a document that uses
 //! more, so that nothing in it goes unchecked.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-pub(crate) struct Document(Value);
+pub(crate) struct Document {
+    text: Value,
+    /// Places in the schemas, such as `Run.job` or `Import.entries[]`, that held something other than null.
+    met: RefCell<BTreeSet<String>>,
+}
 
 /// What a schema may say here.
 const KNOWN: [&str; 12] = [
@@ -26,7 +31,7 @@ const KNOWN: [&str; 12] = [
 impl Document {
     pub(crate) fn new(document: &Value) -> Self {
         assert_eq!(document["openapi"], "3.1.0");
-        let found = Self(document.clone());
+        let found = Self { text: document.clone(), met: RefCell::default() };
         let schemas = document["components"]["schemas"].as_object().unwrap();
         for (name, schema) in schemas {
             Self::sound(name, schema);
@@ -59,25 +64,39 @@ impl Document {
     /// Checks an answer of a route.
     #[track_caller]
     pub(crate) fn fits(&self, route: &str, status: u16, value: &Value) {
-        let answer = &self.0["paths"][route]["get"]["responses"][status.to_string()]["content"]["application/json"];
+        let answer = &self.text["paths"][route]["get"]["responses"][status.to_string()]["content"]["application/json"];
         assert!(answer.is_object(), "{route} {status} is not described");
-        self.check(route, &answer["schema"], value).unwrap_or_else(|wrong| panic!("{wrong}"));
+        self.check(route, route, &answer["schema"], value).unwrap_or_else(|wrong| panic!("{wrong}"));
+    }
+
+    /// Places of the schemas that nothing but null was held against so far: what the document says of them is not proven.
+    pub(crate) fn unmet(&self) -> BTreeSet<String> {
+        let mut places = BTreeSet::new();
+        for (name, schema) in self.text["components"]["schemas"].as_object().unwrap() {
+            list(name, schema, &mut places);
+        }
+        places.difference(&self.met.borrow()).cloned().collect()
     }
 
     /// Checks a value by the name of its schema.
     #[track_caller]
     pub(crate) fn is(&self, name: &str, value: &Value) {
-        let schema = &self.0["components"]["schemas"][name];
-        self.check(name, schema, value).unwrap_or_else(|wrong| panic!("{wrong}"));
+        let schema = &self.text["components"]["schemas"][name];
+        self.check(name, name, schema, value).unwrap_or_else(|wrong| panic!("{wrong}"));
     }
 
-    fn check(&self, at: &str, schema: &Value, value: &Value) -> Result<(), String> {
+    /// Checks a value, which is at `at` in the answer, against a schema, which is at `place` in the document.
+    fn check(&self, at: &str, place: &str, schema: &Value, value: &Value) -> Result<(), String> {
+        if !value.is_null() {
+            self.met.borrow_mut().insert(place.to_owned());
+        }
         if let Some(name) = schema["$ref"].as_str() {
-            let found = self.0.pointer(name.trim_start_matches('#')).ok_or_else(|| format!("{at}: no {name}"))?;
-            return self.check(at, found, value);
+            let found = self.text.pointer(name.trim_start_matches('#')).ok_or_else(|| format!("{at}: no {name}"))?;
+            let name = name.rsplit('/').next().unwrap_or_default();
+            return self.check(at, name, found, value);
         }
         if let Some(any) = schema["anyOf"].as_array() {
-            let tried: Vec<_> = any.iter().filter_map(|schema| self.check(at, schema, value).err()).collect();
+            let tried: Vec<_> = any.iter().filter_map(|schema| self.check(at, place, schema, value).err()).collect();
             return if tried.len() < any.len() { Ok(()) } else { Err(tried.join("; ")) };
         }
         if schema["enum"].as_array().is_some_and(|words| !words.contains(value)) {
@@ -93,16 +112,15 @@ impl Document {
                 if timely { Ok(()) } else { Err(format!("{at}: `{text}` is no time")) }
             }
             Value::Number(number) if is("number") || is("integer") && !number.is_f64() => Ok(()),
-            Value::Array(items) if is("array") => items
-                .iter()
-                .enumerate()
-                .try_for_each(|(place, item)| self.check(&format!("{at}[{place}]"), &schema["items"], item)),
-            Value::Object(found) if is("object") => self.object(at, schema, found),
+            Value::Array(items) if is("array") => items.iter().enumerate().try_for_each(|(number, item)| {
+                self.check(&format!("{at}[{number}]"), &format!("{place}[]"), &schema["items"], item)
+            }),
+            Value::Object(found) if is("object") => self.object(at, place, schema, found),
             other => Err(format!("{at}: {other} is not of the type {types}")),
         }
     }
 
-    fn object(&self, at: &str, schema: &Value, found: &Map<String, Value>) -> Result<(), String> {
+    fn object(&self, at: &str, place: &str, schema: &Value, found: &Map<String, Value>) -> Result<(), String> {
         let none = Map::new();
         let properties = schema["properties"].as_object().unwrap_or(&none);
         if let Some(missing) = properties.keys().find(|key| !found.contains_key(*key)) {
@@ -110,11 +128,22 @@ impl Document {
         }
         for (key, value) in found {
             match properties.get(key) {
-                Some(schema) => self.check(&format!("{at}.{key}"), schema, value)?,
+                Some(schema) => self.check(&format!("{at}.{key}"), &format!("{place}.{key}"), schema, value)?,
                 None if schema["additionalProperties"] == true => {}
                 None => return Err(format!("{at}: `{key}` is not described")),
             }
         }
         Ok(())
+    }
+}
+
+/// Every place in a schema that a value can be held against.
+fn list(place: &str, schema: &Value, places: &mut BTreeSet<String>) {
+    places.insert(place.to_owned());
+    for (key, schema) in schema["properties"].as_object().into_iter().flatten() {
+        list(&format!("{place}.{key}"), schema, places);
+    }
+    if schema["items"].is_object() {
+        list(&format!("{place}[]"), &schema["items"], places);
     }
 }
