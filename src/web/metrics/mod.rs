@@ -39,37 +39,4 @@ async fn metrics(State(lent): State<Lent>, headers: HeaderMap) -> Response {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::daemon::About;
-    use crate::domain::run::JobKind;
-    use crate::web::metrics::families;
-    use crate::web::metrics::gather::Facts;
-
-    #[test]
-    fn without_the_history_what_comes_from_it_is_missing_and_not_zero() {
-        let facts = Facts {
-            since: "2026-11-21T06:00:00Z".parse().unwrap(),
-            about: About::default(),
-            stalled: true,
-            jobs: vec![("managers".to_owned(), JobKind::Managers), ("keepalive".to_owned(), JobKind::Keepalive)],
-            channels: vec!["office".to_owned()],
-            vendors: crate::http::meter::Counts::default(),
-            runs: crate::jobs::meter::Counts::default(),
-            past: None,
-        };
-        let told = families::exposition(facts).unwrap();
-        for line in [
-            "graphkeeper_history_readable 0\n",
-            "graphkeeper_scheduler_stalled 1\n",
-            "process_start_time_seconds 1795240800.0\n",
-            "graphkeeper_runs_total{job_name=\"managers\",outcome=\"timed_out\"} 0\n",
-            "graphkeeper_job_info{job_name=\"keepalive\",kind=\"keepalive\"} 1\n",
-        ] {
-            assert!(told.contains(line), "{line} is missing in {told}");
-        }
-        for name in ["plans_waiting", "people", "job_paused", "notices_waiting", "identity_state", "licenses_free"] {
-            assert!(told.contains(&format!("# TYPE graphkeeper_{name} gauge\n")), "{name}: {told}");
-            assert!(!told.contains(&format!("\ngraphkeeper_{name}{{")), "{name}: {told}");
-        }
-    }
-}
+mod tests;

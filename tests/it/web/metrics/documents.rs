@@ -17,6 +17,16 @@ const SELDOM: [&str; 4] = [
     "graphkeeper_subscription_moved_timestamp_seconds",
 ];
 
+/// Labels whose values are names that somebody gave, versions or numbers.
+const GIVEN: [&str; 5] = ["channel", "job_name", "le", "part_number", "version"];
+
+/// What the document says that a label may be.
+fn words(label: &str) -> BTreeSet<String> {
+    let document = document("metrics.md");
+    let row = document.lines().find_map(|line| line.strip_prefix(&format!("| `{label}` | ")));
+    row.unwrap_or_default().split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
 fn document(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)).unwrap()
 }
@@ -54,6 +64,10 @@ async fn every_figure_is_documented_as_it_is_and_the_examples_name_no_other() {
         let labels: BTreeSet<&str> = labels.split(", ").filter(|label| !label.is_empty()).collect();
         assert!(SELDOM.contains(&name.as_str()) || !family.samples.is_empty(), "{name} is never seen");
         assert!(family.samples.is_empty() || family.labels() == labels, "{name}: {:?}", family.labels());
+        for (label, value) in family.samples.iter().flat_map(|sample| &sample.labels) {
+            let known = GIVEN.contains(&label.as_str()) || words(label).contains(value);
+            assert!(known, "{name}: `{value}` is no word of `{label}`");
+        }
     }
     let known = figures.names();
     for file in ["alerts.yml", "alerts.test.yml", "grafana.json"] {

@@ -7,7 +7,7 @@ use crate::web::Page;
 use crate::web::metrics::exposition::Exposition;
 use crate::web::metrics::{QUIET, eventful};
 
-/// Every label there may be.
+/// Every label there may be. What each may say is in `docs/metrics.md`, and held against it.
 const LABELS: [&str; 18] = [
     "cause",
     "channel",
