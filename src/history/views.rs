@@ -15,6 +15,7 @@ use crate::history::decisions::{Decision, Pass};
 use crate::history::directory::NewImport;
 use crate::history::gauge::Watched;
 use crate::history::licenses::{LicenseSnapshot, SkuRow};
+use crate::history::moments::MomentFilter;
 use crate::history::runs::Closing;
 use crate::history::testing::{Place, a_run, account, at, closing, intent, past_run, sku, write};
 
@@ -178,18 +179,33 @@ async fn events_and_gauges_are_told_in_words_and_readable_times() {
 #[tokio::test]
 async fn missed_moments_leave_out_those_that_ran() {
     let place = Place::new().await;
-    for (when, disposition) in [(0, Disposition::Ran), (60, Disposition::Collapsed), (120, Disposition::CaughtUp)] {
-        let moment = Moment {
-            job: "managers".to_owned(),
-            planned_at: at(when),
-            disposition,
-            run: Some(RunId::stored("aaaa0001")),
-            reason: Some("asleep".to_owned()),
-        };
-        place.history.record_moments(&[moment], at(200)).await.unwrap();
+    let run = |id: &str| Some(RunId::stored(id));
+    for (when, job, disposition, run) in [
+        (0, "managers", Disposition::Ran, run("aaaa0001")),
+        (60, "managers", Disposition::TooOld, None),
+        (120, "managers", Disposition::Collapsed, None),
+        (180, "managers", Disposition::Collapsed, None),
+        (190, "other", Disposition::Ran, run("dddd0004")),
+        (240, "managers", Disposition::CaughtUp, run("bbbb0002")),
+        (300, "managers", Disposition::Ran, run("cccc0003")),
+        (360, "managers", Disposition::Collapsed, None),
+    ] {
+        let reason = Some("asleep".to_owned());
+        let moment = Moment { job: job.to_owned(), planned_at: at(when), disposition, run, reason };
+        place.history.record_moments(&[moment], at(400)).await.unwrap();
     }
-    let missed = told(&place.history, "select planned, disposition, covered_by from missed_run").await;
-    assert_eq!(missed, ["2026-09-21T14:14:20Z|collapsed|aaaa0001"]);
+    let missed = "select planned, disposition, coalesce(covered_by, '-') from missed_run order by planned";
+    let expected = [
+        "14:14:20Z|too_old|-",
+        "14:15:20Z|collapsed|bbbb0002",
+        "14:16:20Z|collapsed|bbbb0002",
+        "14:19:20Z|collapsed|-",
+    ];
+    assert_eq!(told(&place.history, missed).await, expected.map(|row| format!("2026-09-21T{row}")));
+    let filter = MomentFilter { missed_only: true, ..MomentFilter::default() };
+    let listed = place.history.list_moments(&filter).await.unwrap();
+    let covering: Vec<_> = listed.iter().map(|moment| moment.run.as_ref().map_or("-", RunId::as_str)).collect();
+    assert_eq!(covering, ["-", "bbbb0002", "bbbb0002", "-"], "the list tells the same");
     assert_eq!(columns(&place.history, "missed_run").await, "job planned disposition reason covered_by recorded");
 }
 
