@@ -173,13 +173,34 @@ impl History {
 
     /// The calls of a run, in order.
     pub async fn calls_of_run(&self, run: &RunId) -> Result<Vec<CallRow>, HistoryError> {
-        let run = run.as_str();
+        self.calls_of_run_from(run, 0, -1).await
+    }
+
+    /// The same without the first `skip`, and at most so many.
+    pub async fn some_calls_of_run(&self, run: &RunId, skip: u64, most: u32) -> Result<Vec<CallRow>, HistoryError> {
+        self.calls_of_run_from(run, skip, i64::from(most)).await
+    }
+
+    /// How many calls of a run were kept.
+    pub async fn count_calls_of_run(&self, run: &RunId) -> Result<u64, HistoryError> {
+        let id = run.as_str();
+        let count = sqlx::query_scalar!(r#"select count(*) as "count!: i64" from call where run = ?"#, id)
+            .fetch_one(&self.reader)
+            .await?;
+        Row { table: "call", id }.number("count", count)
+    }
+
+    /// A negative `most` is no limit.
+    async fn calls_of_run_from(&self, run: &RunId, skip: u64, most: i64) -> Result<Vec<CallRow>, HistoryError> {
+        let (run, skip) = (run.as_str(), signed(skip));
         let rows = sqlx::query_as!(
             StoredCall,
             "select id, at, service, method, path, status, latency_ms, attempts, request_id, client_request_id, verdict,
                     error, body
-               from call where run = ? order by id",
-            run
+               from call where run = ? order by id limit ? offset ?",
+            run,
+            most,
+            skip
         )
         .fetch_all(&self.reader)
         .await?;
@@ -224,6 +245,8 @@ mod tests {
         let calls = [ok, lost, odd];
         place.history.record_calls(&run, &calls).await.unwrap();
         assert_eq!(place.history.calls_of_run(&run).await.unwrap(), calls);
+        assert_eq!(place.history.some_calls_of_run(&run, 1, 1).await.unwrap(), calls[1..2]);
+        assert_eq!(place.history.count_calls_of_run(&run).await.unwrap(), calls.len() as u64);
         assert!(place.history.record_calls(&RunId::stored("none"), &calls).await.is_err(), "a call has a run");
     }
 

@@ -26,7 +26,7 @@ pub struct Told {
     /// Plans that it was the first to come to.
     pub plans: Vec<PlanId>,
     /// How many single calls are kept.
-    pub calls: usize,
+    pub calls: u64,
     /// What it found of the subscription that it watches.
     pub gauge: Option<Gauge>,
     /// What it noticed of licenses and subscriptions.
@@ -48,7 +48,7 @@ pub async fn read(history: &History, id: &RunId, limit: Option<u32>) -> Result<O
         more_changes: all.saturating_sub(changes.len() as u64),
         changes,
         plans: history.plans_of_run(id).await?,
-        calls: history.calls_of_run(id).await?.len(),
+        calls: history.count_calls_of_run(id).await?,
         gauge: history.gauge_of_run(id).await?,
         events: history.events_of_run(id).await?,
     }))
