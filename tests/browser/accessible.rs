@@ -10,13 +10,15 @@ use crate::program::Demo;
 
 /// What axe-core judges by. Source: <https://github.com/dequelabs/axe-core/blob/develop/doc/API.md#axe-core-tags>
 const JUDGED: &str = "const done = arguments[arguments.length - 1];
-    axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
+    axe.run(document, { resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
         .then((found) => done(found.violations.map((one) =>
             `${one.id}: ${one.help}: ` + one.nodes.map((node) => node.target.join(' ') + ' ' + node.html).join('; '))))
         .catch((error) => done([`axe failed: ${error}`]))";
 
-/// What is wider than the page at a phone, or cut off.
-const SIDEWAYS: &str = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+/// By how much the page, or at a phone a table on it, is wider than there is room for.
+const SIDEWAYS: &str = "const wide = [document.documentElement];
+    if (document.documentElement.clientWidth < 600) wide.push(...document.querySelectorAll('.scroll'));
+    return Math.max(...wide.map((one) => one.scrollWidth - one.clientWidth))";
 
 #[derive(Clone, Debug)]
 pub(crate) struct Page {

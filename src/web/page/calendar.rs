@@ -1,6 +1,6 @@
 //! The ledger as a calendar: each moment of a schedule is a cell, lettered and colored by what became of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
 use axum::extract::Query;
@@ -22,8 +22,10 @@ use crate::tables;
 const DAYS: i64 = 14;
 /// Cells of a day: a job on a schedule of seconds has more.
 const CELLS: usize = 96;
-/// Moments that are read of a job.
-const MOMENTS: u32 = 5_000;
+/// As many as fit when each day is full.
+const ALL: usize = 14 * CELLS;
+/// Missed moments that are listed.
+const MISSED: usize = 50;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -40,6 +42,7 @@ struct Calendar {
     legend: Vec<Key>,
     jobs: Vec<Job>,
     missed: Grid,
+    more_missed: Option<String>,
     empty: Empty,
     pager: Pager,
 }
@@ -89,23 +92,24 @@ async fn calendar(asked: &Asked, until: &Until) -> Result<Calendar, Trouble> {
     let last = until.until.parse::<Date>().unwrap_or(today).min(today);
     let (first, after) = (last.saturating_sub((DAYS - 1).days()), last.saturating_add(1.day()));
     let (since, end) = (midnight(first, eye), midnight(after, eye));
-    let (mut jobs, mut found) = (Vec::new(), Vec::new());
-    for job in asked.history().last_run_per_job().await?.into_keys() {
-        let filter =
-            MomentFilter { job: Some(job.clone()), since, until: end, missed_only: false, limit: Some(MOMENTS) };
-        let moments = asked.history().list_moments(&filter).await?;
+    let (mut jobs, mut legend) = (Vec::new(), Legend::default());
+    for job in scheduled(asked).await? {
+        let moments = moments(asked, &job, (first, last)).await?;
         if !moments.is_empty() {
-            jobs.push(Job { link: Link::job(&job), days: days(&moments, &eye.zone) });
-            found.extend(moments);
+            jobs.push(Job { link: Link::job(&job), days: days(&moments, &eye.zone, &mut legend) });
         }
     }
-    let missed = MomentFilter { since, until: end, missed_only: true, limit: Some(50), ..MomentFilter::default() };
-    let missed = asked.history().list_moments(&missed).await?;
+    let limit = u32::try_from(MISSED + 1).ok();
+    let missed = MomentFilter { since, until: end, missed_only: true, limit, ..MomentFilter::default() };
+    let mut missed = asked.history().list_moments(&missed).await?;
+    let more_missed = (missed.len() > MISSED)
+        .then(|| format!("The newest {MISSED}. All are listed by: graphkeeper history missed --since {first}"));
+    missed.truncate(MISSED);
     let date = |date: Date| date.to_string();
     Ok(Calendar {
         frame: asked.frame(Section::Calendar, "Calendar"),
         zone: eye.zone.iana_name().unwrap_or("the zone of the service").to_owned(),
-        legend: legend(&found),
+        legend: legend.keys(),
         jobs,
         missed: Grid::of(
             "missed",
@@ -114,6 +118,7 @@ async fn calendar(asked: &Asked, until: &Until) -> Result<Calendar, Trouble> {
             eye,
             &[],
         ),
+        more_missed,
         empty: Empty::new("No moment of a schedule came yet in these days.")
             .advice("A job has moments once it has a schedule and the service runs:")
             .command("graphkeeper jobs"),
@@ -133,19 +138,49 @@ fn midnight(date: Date, eye: &Eye) -> Option<Timestamp> {
     date.to_zoned(eye.zone.clone()).ok().map(|moment| moment.timestamp())
 }
 
+/// The jobs that have moments: those with a schedule, whether they ever ran or not, and those that had one and ran.
+async fn scheduled(asked: &Asked) -> Result<BTreeSet<String>, Trouble> {
+    let ran = asked.history().last_run_per_job().await?.into_keys();
+    Ok(asked.history().schedules().await?.into_keys().chain(ran).collect())
+}
+
+/// A job's moments on these days, newest first: of a day with more than [`CELLS`], the newest and one more.
+async fn moments(asked: &Asked, job: &str, (first, last): (Date, Date)) -> Result<Vec<Moment>, Trouble> {
+    let read = async |first: Date, last: Date, limit: usize| {
+        let (since, until) = (midnight(first, &asked.eye), midnight(last.saturating_add(1.day()), &asked.eye));
+        let limit = u32::try_from(limit).ok();
+        let filter = MomentFilter { job: Some(job.to_owned()), since, until, missed_only: false, limit };
+        asked.history().list_moments(&filter).await
+    };
+    let all = read(first, last, ALL + 1).await?;
+    if all.len() <= ALL {
+        return Ok(all);
+    }
+    // A schedule of minutes or seconds: a day at a time, so that no day goes without.
+    let mut moments = Vec::new();
+    let mut day = last;
+    while day >= first {
+        moments.extend(read(day, day, CELLS + 1).await?);
+        day = day.saturating_sub(1.day());
+    }
+    Ok(moments)
+}
+
 /// Days with their moments, the newest day first and its moments in their order.
-fn days(moments: &[Moment], zone: &TimeZone) -> Vec<Day> {
+fn days(moments: &[Moment], zone: &TimeZone, legend: &mut Legend) -> Vec<Day> {
     let mut days: BTreeMap<Date, Vec<&Moment>> = BTreeMap::new();
     for moment in moments.iter().rev() {
         days.entry(moment.planned_at.to_zoned(zone.clone()).date()).or_default().push(moment);
     }
-    days.into_iter().rev().map(|(date, moments)| day(date, &moments, zone)).collect()
+    days.into_iter().rev().map(|(date, moments)| day(date, &moments, zone, legend)).collect()
 }
 
-fn day(date: Date, moments: &[&Moment], zone: &TimeZone) -> Day {
+fn day(date: Date, moments: &[&Moment], zone: &TimeZone, legend: &mut Legend) -> Day {
     let beyond = moments.len().saturating_sub(CELLS);
-    let more = (beyond > 0).then(|| format!("the last {CELLS} of {} moments", moments.len()));
-    let cells = moments.iter().skip(beyond).map(|moment| cell(moment, zone)).collect();
+    let more = (beyond > 0).then(|| format!("The last {CELLS} of the day; there were more before."));
+    let shown = &moments[beyond..];
+    legend.0.extend(shown.iter().map(|moment| moment.disposition));
+    let cells = shown.iter().map(|moment| cell(moment, zone)).collect();
     Day { name: date.strftime("%a %Y-%m-%d").to_string(), cells, more }
 }
 
@@ -157,15 +192,21 @@ fn cell(moment: &Moment, zone: &TimeZone) -> Cell {
     Cell { letter, tone, told, href: moment.run.as_ref().map(|run| path("runs", run.as_str())) }
 }
 
-/// Every letter; those that occur say how often.
-fn legend(moments: &[Moment]) -> Vec<Key> {
-    let key = |disposition: &Disposition| {
-        let (letter, tone) = words::of_disposition(*disposition);
-        let count = moments.iter().filter(|moment| moment.disposition == *disposition).count();
-        let meaning = format!("{}: {}", words::plain(disposition.as_str()), tables::missed::meaning(*disposition));
-        Key { letter, tone, meaning, count }
-    };
-    Disposition::ALL.iter().map(key).collect()
+/// What became of the moments that have a cell.
+#[derive(Debug, Default)]
+struct Legend(Vec<Disposition>);
+
+impl Legend {
+    /// Every letter; those that occur say how often.
+    fn keys(&self) -> Vec<Key> {
+        let key = |disposition: &Disposition| {
+            let (letter, tone) = words::of_disposition(*disposition);
+            let count = self.0.iter().filter(|one| *one == disposition).count();
+            let meaning = format!("{}: {}", words::plain(disposition.as_str()), tables::missed::meaning(*disposition));
+            Key { letter, tone, meaning, count }
+        };
+        Disposition::ALL.iter().map(key).collect()
+    }
 }
 
 #[cfg(test)]
@@ -190,7 +231,7 @@ mod tests {
             moment("2026-11-20T22:30:00Z", Disposition::Down),
             moment("2026-11-20T12:00:00Z", Disposition::Ran),
         ];
-        let days = days(&newest_first, &TimeZone::get("Europe/Oslo").unwrap());
+        let days = days(&newest_first, &TimeZone::get("Europe/Oslo").unwrap(), &mut Legend::default());
         let letters: Vec<(&str, String)> =
             days.iter().map(|day| (day.name.as_str(), day.cells.iter().map(|cell| cell.letter).collect())).collect();
         assert_eq!(letters, [("Sat 2026-11-21", "R".to_owned()), ("Fri 2026-11-20", "RD".to_owned())]);
@@ -208,10 +249,11 @@ mod tests {
                 ..moment("2026-11-20T00:00:00Z", Disposition::Ran)
             })
             .collect();
-        let days = days(&moments, &TimeZone::UTC);
+        let mut legend = Legend::default();
+        let days = days(&moments, &TimeZone::UTC, &mut legend);
         assert_eq!((days.len(), days[0].cells.len()), (1, CELLS));
-        assert_eq!(days[0].more.as_deref(), Some("the last 96 of 200 moments"));
+        assert_eq!(days[0].more.as_deref(), Some("The last 96 of the day; there were more before."));
         assert!(days[0].cells[CELLS - 1].told.starts_with("00:03:19 "), "{}", days[0].cells[CELLS - 1].told);
-        assert_eq!(legend(&moments).iter().map(|key| key.count).sum::<usize>(), 200);
+        assert_eq!(legend.keys().iter().map(|key| key.count).sum::<usize>(), CELLS, "of what is shown");
     }
 }

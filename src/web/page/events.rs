@@ -29,6 +29,7 @@ use crate::daemon::About;
 use crate::history::runs::RunFilter;
 use crate::inbound::Streams;
 use crate::web::lent::Lent;
+use crate::web::problem::Problem;
 
 /// How many may listen at once. A page that nobody looks at does not.
 const MOST: usize = 32;
@@ -40,17 +41,15 @@ const BREATH: Duration = Duration::from_secs(15);
 struct Places(Arc<Semaphore>);
 
 pub(super) fn router() -> Router<Lent> {
-    router_for(MOST)
-}
-
-fn router_for(most: usize) -> Router<Lent> {
-    Router::new().route("/events", get(listen)).layer(Extension(Places(Arc::new(Semaphore::new(most)))))
+    Router::new().route("/events", get(listen)).layer(Extension(Places(Arc::new(Semaphore::new(MOST)))))
 }
 
 async fn listen(State(lent): State<Lent>, Extension(places): Extension<Places>) -> Response {
     let Ok(place) = places.0.try_acquire_owned() else {
-        let told = [(RETRY_AFTER, "10")];
-        return (StatusCode::SERVICE_UNAVAILABLE, told, "as many listen as there are places for\n").into_response();
+        let detail = format!("{MOST} listen already, and there are places for no more");
+        let hint = "close a window, or load the page again to see what is new";
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail, Some(hint));
+        return ([(RETRY_AFTER, "10")], problem).into_response();
     };
     let alive = KeepAlive::new().interval(BREATH);
     let mut response = Sse::new(told(lent, place)).keep_alive(alive).into_response();

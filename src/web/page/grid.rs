@@ -123,6 +123,12 @@ impl Grid {
         Self { id: id.to_owned(), caption: caption.to_owned(), columns: columns.collect(), rows }
     }
 
+    /// A name and nothing but numbers in each row: narrow enough for a phone.
+    fn is_figures(&self) -> bool {
+        let mut rest = self.columns.iter().skip(1);
+        self.columns.len() > 1 && rest.all(|column| column.class == "number")
+    }
+
     pub(super) const fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
@@ -206,12 +212,16 @@ mod tests {
             r#"<time datetime="2026-11-21T02:00:00Z" title="now">2026-11-21 03:00:00 CET</time>"#,
             r#"<span class="badge bad"><span aria-hidden="true">✕</span>source incomplete</span>"#,
             r#"<a href="/people/00u%2F1">&#60;img src=x onerror=alert(1)&#62;</a>"#,
-            r#"<td class="number">12,345</td>"#,
-            r#"<th scope="col" class="number">Count</th>"#,
+            r#"<td role="cell" data-title="Count" class="number">12,345</td>"#,
+            r#"<th role="columnheader" scope="col" class="number">Count</th>"#,
         ] {
             assert!(html.contains(part), "{part} is not in\n{html}");
         }
         assert!(!html.contains("r-1") && !html.contains(">00u"), "columns without a title are not for people: {html}");
+        assert!(html.contains(r#"<div class="scroll" "#), "cards at a phone: {html}");
+        let rows = vec![vec![Item::Text("set".to_owned()), Item::Number("1".to_owned())]];
+        let figures = Grid::new("kinds", "Kinds", &["Changes", "Set"], rows).render().unwrap();
+        assert!(figures.contains(r#"<div class="scroll figures" "#), "{figures}");
         let more = Grid::of("runs", "Runs", &table, &eye, &[("request_id", "Request id")]).render().unwrap();
         assert!(more.contains(r#"<code class="code">r-1</code>"#), "{more}");
     }

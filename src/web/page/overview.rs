@@ -12,11 +12,12 @@ use super::words::{self, Tone};
 use crate::domain::condition::{Condition, Known};
 use crate::domain::gauge::{Gauge, GaugeState};
 use crate::domain::run::Mode;
+use crate::history::outbox::ChannelState;
 use crate::history::runs::{Run, RunFilter};
 use crate::schedule::Schedule;
 use crate::tables;
 use crate::tables::jobs::{Job, Overview as Jobs, State};
-use crate::tables::words::duration;
+use crate::tables::words::{counted, duration};
 
 /// Recent runs of a job that have a bar.
 const BARS: usize = 40;
@@ -37,6 +38,7 @@ struct Overview {
     no_identities: Empty,
     gauges: Vec<Dial>,
     no_gauges: Empty,
+    channels: Vec<Channel>,
     newest: Grid,
     no_runs: Empty,
 }
@@ -90,6 +92,17 @@ struct Identity {
     ends: Option<(String, When)>,
 }
 
+/// A way by which people are told.
+#[derive(Debug)]
+struct Channel {
+    name: String,
+    badge: Badge,
+    /// Since when nothing arrives, why, and what to do about it.
+    failing: Option<(When, Prose, Option<Prose>)>,
+    delivered: Option<When>,
+    waiting: Option<String>,
+}
+
 /// The gauge of a keepalive job.
 #[derive(Debug)]
 struct Dial {
@@ -136,6 +149,7 @@ async fn overview(asked: &Asked) -> Result<Overview, Trouble> {
             .advice("Whether it can is told by")
             .command("graphkeeper doctor"),
         gauges,
+        channels: read.channels.iter().map(|one| channel(one, eye)).collect(),
         no_gauges: Empty::new("No subscription is watched yet.")
             .advice("A job of the kind `keepalive` watches it. It is run at once by")
             .command("graphkeeper run keepalive"),
@@ -144,25 +158,47 @@ async fn overview(asked: &Asked) -> Result<Overview, Trouble> {
     })
 }
 
-/// How things are, in a sentence.
+/// How things are, in a sentence. Nothing waits for anybody only where nothing on the page does.
 fn summary(read: &Jobs) -> String {
     let states = || read.jobs.iter().map(|(_, state)| state);
-    let running = states().filter(|state| state.running.is_some()).count();
     let tones = || states().filter_map(|state| state.last.as_ref()?.outcome).map(words::tone);
-    let bad = tones().filter(|tone| *tone == Tone::Bad).count();
-    let fair = tones().filter(|tone| *tone == Tone::Fair).count();
-    let jobs = match read.jobs.len() {
-        1 => "1 job".to_owned(),
-        count => format!("{count} jobs"),
+    let of = |wanted: Tone| tones().filter(|tone| *tone == wanted).count();
+    let needed = read.identities.iter().filter(|known| words::of_condition(known.state.condition) == Tone::Bad);
+    let silent = read.channels.iter().filter(|channel| channel.failing.is_some());
+    let parts = [
+        (of(Tone::Bad), "did not do its work", "did not do their work"),
+        (of(Tone::Fair), "to be looked at", "to be looked at"),
+        (states().map(|state| state.plans.len()).sum(), "plan to be approved", "plans to be approved"),
+        (needed.count(), "sign-in that does not work", "sign-ins that do not work"),
+        (states().filter(|state| state.paused.is_some()).count(), "paused", "paused"),
+        (silent.count(), "channel that tells nobody", "channels that tell nobody"),
+    ];
+    let told = |(count, one, several): &(usize, &str, &str)| match count {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        count => Some(format!("{count} {several}")),
     };
-    let verdict = match (bad, fair) {
-        (0, 0) => "none of them needs anybody".to_owned(),
-        (0, fair) => format!("{fair} to be looked at"),
-        (bad, 0) => format!("{bad} that did not do its work"),
-        (bad, fair) => format!("{bad} that did not do its work, {fair} to be looked at"),
-    };
+    let parts: Vec<String> = parts.iter().filter_map(told).collect();
+    let verdict = if parts.is_empty() { "nothing waits for anybody".to_owned() } else { parts.join(", ") };
+    let jobs = counted(read.jobs.len() as u64, "job");
+    let running = states().filter(|state| state.running.is_some()).count();
     let running = if running > 0 { format!("; {running} running now") } else { String::new() };
-    format!("{jobs}, {verdict}{running}.")
+    format!("{jobs}: {verdict}{running}.")
+}
+
+fn channel(state: &ChannelState, eye: &Eye) -> Channel {
+    let (tone, word) = match (&state.failing, state.delivered_at) {
+        (Some(_), _) => (Tone::Bad, "failing"),
+        (None, Some(_)) => (Tone::Good, "works"),
+        (None, None) => (Tone::Quiet, "not used yet"),
+    };
+    let failing = state.failing.as_ref().map(|failing| {
+        let hint = failing.hint.clone().map(Prose::new);
+        (When::ago(failing.since, eye), Prose::new(failing.problem.as_str()), hint)
+    });
+    let waiting = (state.waiting > 0).then(|| format!("{} to be told", counted(state.waiting, "notice")));
+    let delivered = state.delivered_at.map(|at| When::ago(at, eye));
+    Channel { name: state.name.clone(), badge: Badge::new(tone, word), failing, delivered, waiting }
 }
 
 fn card(place: usize, (job, state): (&Job, &State), recent: &[Run], eye: &Eye) -> Card {
@@ -190,7 +226,7 @@ fn card(place: usize, (job, state): (&Job, &State), recent: &[Run], eye: &Eye) -
         plans: state.plans.iter().map(|plan| Link::plan(plan.as_str())).collect(),
         parked: (state.parked > 0).then(|| {
             let people = if state.parked == 1 { "1 person".to_owned() } else { format!("{} people", state.parked) };
-            Link::new(query("/people", &[("job", &job.name), ("reason", "blocked")]), &people)
+            Link::new(query("/people", &[("job", &job.name)]), &people)
         }),
         spark: Spark::of(&format!("spark-{place}"), &job.name, &bars, BARS),
     }
@@ -250,7 +286,8 @@ fn dial(gauge: &Gauge, job: &Job, eye: &Eye) -> Dial {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::run::{JobKind, Outcome, RunId, Trigger};
+    use crate::domain::run::{JobKind, Outcome, PlanId, RunId, Trigger};
+    use crate::history::outbox::Failing;
     use crate::tables::jobs::{Running, Service};
     use crate::web::page::parts::tests::eye;
 
@@ -296,10 +333,34 @@ mod tests {
             let jobs = states.into_iter().map(job).collect();
             summary(&Jobs { service: Service::Running, jobs, identities: Vec::new(), channels: Vec::new() })
         };
-        assert_eq!(said(vec![ended(Outcome::Succeeded), State::default()]), "2 jobs, none of them needs anybody.");
-        assert_eq!(said(vec![ended(Outcome::Failed)]), "1 job, 1 that did not do its work.");
+        assert_eq!(said(vec![ended(Outcome::Succeeded), State::default()]), "2 jobs: nothing waits for anybody.");
+        assert_eq!(said(vec![ended(Outcome::Failed)]), "1 job: 1 did not do its work.");
         let mixed = vec![ended(Outcome::Held), ended(Outcome::NeedsHuman), going(Some(true))];
-        assert_eq!(said(mixed), "3 jobs, 2 that did not do its work, 1 to be looked at; 1 running now.");
+        assert_eq!(said(mixed), "3 jobs: 2 did not do their work, 1 to be looked at; 1 running now.");
+        let planned = State { plans: vec![PlanId::stored("paaaa1111")], ..ended(Outcome::Succeeded) };
+        let pause = crate::history::jobs::Pause { at: eye().now, by: "ana".to_owned() };
+        let paused = State { paused: Some(pause), ..ended(Outcome::Succeeded) };
+        assert_eq!(said(vec![planned, paused]), "2 jobs: 1 plan to be approved, 1 paused.", "green, and yet not done");
+    }
+
+    #[test]
+    fn a_channel_that_tells_nobody_says_since_when_why_and_what_to_do() {
+        let at = eye().now;
+        let works = ChannelState { name: "ops".to_owned(), failing: None, delivered_at: Some(at), waiting: 0 };
+        let failing = Failing { since: at, problem: "404 <b>".to_owned(), hint: Some("mend `url`".to_owned()) };
+        let broken = ChannelState { failing: Some(failing), waiting: 3, ..works.clone() };
+        let shown = channel(&broken, &eye());
+        let (since, problem, hint) = shown.failing.unwrap();
+        assert_eq!((shown.badge.tone, shown.waiting.as_deref()), (Tone::Bad, Some("3 notices to be told")));
+        assert_eq!(problem.to_string(), "404 &#60;b&#62;");
+        assert!(since.to_string().contains("now") && hint.unwrap().to_string().contains("<code>url</code>"));
+        let good = channel(&works, &eye());
+        assert_eq!((good.badge.tone, good.waiting, good.failing.is_none()), (Tone::Good, None, true));
+        let unused = channel(&ChannelState { delivered_at: None, ..works.clone() }, &eye());
+        assert_eq!(unused.badge.tone, Tone::Quiet, "nobody knows yet whether it works");
+        let jobs = vec![job(ended(Outcome::Succeeded))];
+        let read = Jobs { service: Service::Running, jobs, identities: Vec::new(), channels: vec![works, broken] };
+        assert_eq!(summary(&read), "1 job: 1 channel that tells nobody.");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::frame::{Asked, Frame, Section, Trouble, page};
 use super::grid::{Grid, Item};
-use super::parts::{Badge, Empty, Link, Prose, When, grouped, path, query};
+use super::parts::{Badge, Command, Empty, Link, Prose, When, grouped, path, query};
 use super::share::{Counted, Shares};
 use super::words;
 use crate::domain::decision::Reason;
@@ -34,6 +34,7 @@ struct People {
     user: String,
     found: Option<Sought>,
     listed: Option<Listed>,
+    parked: Option<Parked>,
     jobs: Vec<Job>,
     empty: Empty,
 }
@@ -55,6 +56,15 @@ struct Listed {
     remedy: Option<Prose>,
     grid: Grid,
     nobody: Empty,
+    more: Option<String>,
+}
+
+/// The people of one job who are left alone until somebody says otherwise, or their review.
+#[derive(Debug)]
+struct Parked {
+    job: Link,
+    grid: Grid,
+    release: Command,
     more: Option<String>,
 }
 
@@ -115,6 +125,7 @@ async fn people(asked: &Asked, wanted: &Wanted) -> Result<Answer, Trouble> {
         user: wanted.user.clone(),
         found,
         listed: listed(asked, wanted).await?,
+        parked: parked(asked, wanted).await?,
         jobs,
         empty: Empty::new("Nobody is known yet.")
             .advice("People are known once a managers job has run. It is run at once by")
@@ -154,5 +165,34 @@ async fn listed(asked: &Asked, wanted: &Wanted) -> Result<Option<Listed>, Troubl
         grid: Grid::new("listed", "People, those who have stood so longest first", &titles, rows.collect()),
         nobody: Empty::new("Nobody stands under this reason now."),
         more: more.then(|| format!("The {} who have stood so longest.", grouped(LISTED.into()))),
+    }))
+}
+
+/// Of the job that is named, where no reason is.
+async fn parked(asked: &Asked, wanted: &Wanted) -> Result<Option<Parked>, Trouble> {
+    if wanted.job.is_empty() || !wanted.reason.is_empty() {
+        return Ok(None);
+    }
+    let people = asked.history().list_parked(Some(&wanted.job)).await?;
+    let when = |at| Item::When(When::exact(at, &asked.eye));
+    let rows = people.iter().take(LISTED as usize).map(|one| {
+        vec![
+            Item::Link(Link::person(one.person.as_str(), &one.login)),
+            Item::Badge(Badge::new(words::of_reason(one.reason), one.reason.as_str())),
+            Item::Long(Prose::new(one.cause.as_str())),
+            Item::Long(Prose::new(one.remedy.as_str())),
+            when(one.since),
+            one.review_at.map_or(Item::Nothing, when),
+        ]
+    });
+    let titles = ["Person", "Reason", "Why", "What to do", "Since", "Tried again from"];
+    let grid =
+        Grid::new("parked", "People who are left alone, those who have been longest first", &titles, rows.collect());
+    let beyond = people.len().saturating_sub(LISTED as usize) as u64;
+    Ok((!people.is_empty()).then(|| Parked {
+        job: Link::job(&wanted.job),
+        grid,
+        release: Command::new(format!("graphkeeper release --job {} --reason blocked", wanted.job)),
+        more: (beyond > 0).then(|| format!("and {} more", grouped(beyond))),
     }))
 }

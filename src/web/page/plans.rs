@@ -3,20 +3,17 @@
 use askama::Template;
 use axum::extract::{Path, Query};
 use axum::response::Response;
-use serde::Deserialize;
 
 use super::changes::Changes;
 use super::frame::{Asked, Frame, Section, Trouble, one, page};
 use super::grid::{Grid, Item};
 use super::parts::{Badge, Command, Empty, Eye, Link, Pager, When, grouped, path, query};
-use super::run::{notes, pager};
+use super::run::{PAGE, Place, notes, pager};
 use super::words::Tone;
 use crate::history::plans::{PlanOrigin, PlanSummary};
 
 /// Plans that are listed.
 const PLANS: u32 = 100;
-/// Changes on a page.
-const PAGE: u32 = 100;
 
 /// How a plan stands.
 fn badge(plan: &PlanSummary) -> Badge {
@@ -125,13 +122,6 @@ fn former(plans: &[PlanSummary], eye: &Eye) -> Grid {
     Grid::new("former", "Plans that were approved or replaced, newest first", &titles, plans.iter().map(row).collect())
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Place {
-    /// Of the pages of changes, from 1.
-    changes: u64,
-}
-
 #[derive(Debug, Template)]
 #[template(path = "plan.html")]
 struct Plan {
@@ -170,8 +160,8 @@ pub(super) async fn show(asked: Asked, Path(id): Path<String>, Query(place): Que
 async fn plan(asked: &Asked, id: &str, place: Place) -> Result<Plan, Trouble> {
     let (history, eye) = (asked.history(), &asked.eye);
     let plan = one(history.find_plan(id).await?, "plan", id)?;
-    let page = place.changes.clamp(1, plan.changes.div_ceil(PAGE.into()).max(1));
-    let changes = history.some_changes_of_plan(&plan.id, (page - 1) * u64::from(PAGE), PAGE).await?;
+    let page = Place::of(place.changes, plan.changes);
+    let changes = history.some_changes_of_plan(&plan.id, Place::skipped(page), PAGE).await?;
     let link = |page: u64| query(&path("plans", plan.id.as_str()), &[("changes", &page.to_string())]);
     Ok(Plan {
         frame: asked.frame(Section::Plans, format!("Plan {} of {}", plan.id, plan.job)),
@@ -192,6 +182,6 @@ async fn plan(asked: &Asked, id: &str, place: Place) -> Result<Plan, Trouble> {
         run: Link::run(plan.run.as_str()),
         no_changes: Empty::new("Its changes are no longer kept: it was replaced, and newer ones were too."),
         changes: Changes::planned(&changes),
-        pager: pager(page, plan.changes, link),
+        pager: pager("More changes", page, plan.changes, link),
     })
 }

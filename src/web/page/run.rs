@@ -22,16 +22,28 @@ use crate::reconcile::meaning::{meaning, remedy};
 use crate::tables;
 use crate::tables::words::duration;
 
-/// Changes on a page.
-const PAGE: u32 = 100;
-/// Calls on the page: only small jobs keep single ones.
-const CALLS: usize = 500;
+/// Changes, or calls, on a page.
+pub(super) const PAGE: u32 = 100;
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Place {
     /// Of the pages of changes, from 1.
-    changes: u64,
+    pub(super) changes: u64,
+    /// Of the pages of calls, likewise.
+    pub(super) calls: u64,
+}
+
+impl Place {
+    /// One that there is: of `count` rows.
+    pub(super) fn of(page: u64, count: u64) -> u64 {
+        page.clamp(1, count.div_ceil(PAGE.into()).max(1))
+    }
+
+    /// How many rows come before a page.
+    pub(super) fn skipped(page: u64) -> u64 {
+        (page - 1) * u64::from(PAGE)
+    }
 }
 
 #[derive(Debug, Template)]
@@ -49,7 +61,8 @@ struct RunPage {
     ago: When,
     took: String,
     trigger: Trigger,
-    caller: String,
+    /// Somebody who asked for it.
+    asker: Option<String>,
     host: String,
     pid: u32,
     fingerprint: String,
@@ -63,7 +76,7 @@ struct RunPage {
     changes: Changes,
     pager: Pager,
     calls: Grid,
-    more_calls: Option<String>,
+    calls_pager: Pager,
     /// It goes on: what is shown changes when it ends.
     is_live: bool,
 }
@@ -95,13 +108,16 @@ async fn run(asked: &Asked, id: &str, place: Place) -> Result<RunPage, Trouble> 
     let missing = || Trouble::Missing { what: "run", name: id.to_string() };
     let run = history.run(&id).await?.ok_or_else(missing)?;
     let count = history.count_changes_of_run(&id).await?;
-    let page = place.changes.clamp(1, count.div_ceil(PAGE.into()).max(1));
-    let changes = history.some_changes_of_run(&id, (page - 1) * u64::from(PAGE), PAGE).await?;
-    let mut calls = history.calls_of_run(&id).await?;
-    let all_calls = calls.len();
-    calls.truncate(CALLS);
+    let page = Place::of(place.changes, count);
+    let changes = history.some_changes_of_run(&id, Place::skipped(page), PAGE).await?;
+    let all_calls = history.count_calls_of_run(&id).await?;
+    let calls_page = Place::of(place.calls, all_calls);
+    let calls = history.some_calls_of_run(&id, Place::skipped(calls_page), PAGE).await?;
     let tally = run.managers_tally();
-    let link = |page: u64| query(&path("runs", id.as_str()), &[("changes", &page.to_string())]);
+    let link = |changes: u64, calls: u64| {
+        let [changes, calls] = [changes, calls].map(|page| if page > 1 { page.to_string() } else { String::new() });
+        query(&path("runs", id.as_str()), &[("changes", &changes), ("calls", &calls)])
+    };
     Ok(RunPage {
         frame: asked.frame(Section::Runs, format!("Run {id} of {}", run.job)),
         badge: Badge::outcome(run.outcome),
@@ -117,10 +133,9 @@ async fn run(asked: &Asked, id: &str, place: Place) -> Result<RunPage, Trouble> 
         gauge: history.gauge_of_run(&id).await?.map(|gauge| gauge.line()),
         events: history.events_of_run(&id).await?.into_iter().map(noticed).collect(),
         changes: Changes::of_run(&changes, eye),
-        pager: pager(page, count, link),
+        pager: pager("More changes", page, count, |page| link(page, calls_page)),
         calls: Grid::of("calls", "Calls, in their order", &tables::calls::table(&calls, &eye.zone), eye, &[]),
-        more_calls: (all_calls > CALLS)
-            .then(|| format!("and {} more: graphkeeper history calls {id}", all_calls - CALLS)),
+        calls_pager: pager("More calls", calls_page, all_calls, |calls| link(page, calls)),
         is_live: run.outcome.is_none(),
         id: id.to_string(),
         job_link: Link::job(&run.job),
@@ -128,7 +143,7 @@ async fn run(asked: &Asked, id: &str, place: Place) -> Result<RunPage, Trouble> 
         kind: run.kind,
         message: run.message.map(Prose::new),
         trigger: run.trigger,
-        caller: run.caller,
+        asker: Some(run.caller).filter(|caller| *caller != run.trigger.as_str()),
         host: run.host,
         pid: run.pid,
         fingerprint: run.config_fingerprint,
@@ -194,11 +209,11 @@ fn noticed(event: Event) -> Noticed {
     Noticed { badge: Badge::new(tone, severity), title: event.title, lines: event.lines }
 }
 
-/// To the pages before and after one of `count` changes.
-pub(super) fn pager(page: u64, count: u64, link: impl Fn(u64) -> String) -> Pager {
+/// To the pages before and after one of `count` rows.
+pub(super) fn pager(label: &'static str, page: u64, count: u64, link: impl Fn(u64) -> String) -> Pager {
     let (first, last) = ((page - 1) * u64::from(PAGE) + 1, (page * u64::from(PAGE)).min(count));
     Pager {
-        label: "More changes",
+        label,
         newer: (page > 1).then(|| link(page - 1)),
         older: (last < count).then(|| link(page + 1)),
         back: "Before",
@@ -213,14 +228,16 @@ mod tests {
 
     #[test]
     fn pages_of_changes_lead_to_their_neighbors_and_to_no_others() {
-        let of = |page| pager(page, 10_000, |page| page.to_string());
+        let of = |page| pager("More changes", page, 10_000, |page| page.to_string());
         let (first, last) = (of(1), of(100));
         assert_eq!((first.newer, first.older.as_deref(), first.said.as_str()), (None, Some("2"), "1 to 100 of 10,000"));
         assert_eq!(
             (last.newer.as_deref(), last.older, last.said.as_str()),
             (Some("99"), None, "9,901 to 10,000 of 10,000")
         );
-        let only = pager(1, 100, |page| page.to_string());
+        let only = pager("More changes", 1, 100, |page| page.to_string());
         assert_eq!((only.newer, only.older), (None, None));
+        let asked = [0, 1, 100, 101, u64::MAX].map(|page| Place::of(page, 10_000));
+        assert_eq!((asked, Place::of(7, 0)), ([1, 1, 100, 100, 100], 1), "a page that there is");
     }
 }

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use tokio_util::sync::CancellationToken;
 
 use super::frame::Asked;
-use super::parts::Eye;
+use super::parts::{Eye, grouped};
 use super::{calendar, imports, licenses, overview, people, person, plans, run, runs};
 use crate::app::App;
 use crate::clock::SystemClock;
@@ -23,6 +23,7 @@ use crate::history::changes::Intent;
 use crate::history::decisions::{Decision, Pass};
 use crate::history::error::HistoryError;
 use crate::history::licenses::LicenseSnapshot;
+use crate::history::parked::ParkedPerson;
 use crate::history::plans::{PlanOrigin, PlannedChange, StoredPlan};
 use crate::history::runs::{Closing, NewRun};
 use crate::history::testing::{Place, a_run, account, at, closing, intent, sku, subscription, take_up};
@@ -229,4 +230,99 @@ async fn what_is_not_there_is_said_on_a_page_that_says_so_by_its_status() {
         let html = html(response).await;
         assert!(html.contains(command), "an empty page says what to do: `{command}`\n{html}");
     }
+}
+
+/// Ten thousand writes and 250 calls.
+async fn large() -> (Place, RunId) {
+    let place = Place::new().await;
+    let run = a_run("aaaa0001", Trigger::Schedule, 0);
+    place.history.open_run(&run).await.unwrap();
+    let writes: Vec<Intent> = (1..=10_000).map(|number| intent(number, None, Some(20_000))).collect();
+    place.history.record_intents(&run.id, "managers", at(1), &writes).await.unwrap();
+    let calls: Vec<CallRow> = (1..=250).map(|number| CallRow { path: format!("/call/{number}."), ..call() }).collect();
+    place.history.record_calls(&run.id, &calls).await.unwrap();
+    place.history.close_run(&closing(&run.id, Outcome::Succeeded, 5)).await.unwrap();
+    (place, run.id)
+}
+
+#[tokio::test]
+async fn ten_thousand_changes_are_a_hundred_pages_and_each_change_is_on_one() {
+    let (place, id) = large().await;
+    let shown = async |changes: u64, calls: u64| {
+        let place_on = run::Place { changes, calls };
+        html(run::show(asked(&place), Path(id.to_string()), Query(place_on)).await).await
+    };
+    let people = |html: &str| -> Vec<u64> {
+        let parts = html.split(">person").skip(1).filter_map(|part| part.split_once("@example.com</a>"));
+        parts.filter_map(|(number, _)| number.parse().ok()).collect()
+    };
+    for (page, first, last) in [(0, 1, 100), (1, 1, 100), (2, 101, 200), (100, 9_901, 10_000), (101, 9_901, 10_000)] {
+        let html = shown(page, 1).await;
+        assert_eq!(people(&html), (first..=last).collect::<Vec<_>>(), "page {page}");
+        assert!(html.len() < 300_000, "page {page} has {} bytes", html.len());
+        assert!(html.contains(&format!("{} to {} of 10,000", grouped(first), grouped(last))), "page {page}");
+    }
+    let third = shown(2, 3).await;
+    for part in [
+        r#"href="/runs/aaaa0001?calls=3""#,
+        r#"href="/runs/aaaa0001?changes=3&#38;calls=3""#,
+        r#"href="/runs/aaaa0001?changes=2&#38;calls=2""#,
+        "201 to 250 of 250",
+        "/call/201.",
+        "/call/250.",
+    ] {
+        assert!(third.contains(part), "{part} is not in\n{third}");
+    }
+    assert!(!third.contains("/call/200.") && !third.contains("calls=4"), "the last of three pages of calls");
+}
+
+#[tokio::test]
+async fn a_job_that_was_never_run_has_its_missed_moments_and_one_of_seconds_has_all_its_days() {
+    let place = Place::new().await;
+    take_up(&place.history, &[("nightly", "cron 0 2 * * *"), ("often", "cron * * * * *")], at(0)).await;
+    let moment = |job: &str, planned: i64, disposition| Moment {
+        job: job.to_owned(),
+        planned_at: at(planned),
+        disposition,
+        run: None,
+        reason: None,
+    };
+    let often = (-3_000..0).map(|minute| moment("often", minute * 60, Disposition::Ran));
+    let moments: Vec<Moment> = often.chain([moment("nightly", -60, Disposition::Down)]).collect();
+    place.history.record_moments(&moments, at(0)).await.unwrap();
+    let html = html(calendar::show(asked(&place), none()).await).await;
+    assert!(html.contains(r#"href="/runs?job=nightly""#), "it never ran, and a moment was missed: {html}");
+    assert!(html.contains("down: the service was not running"));
+    // The beginning of time in tests is 14:13 o'clock: 3,000 minutes before lie on three days.
+    assert_eq!(html.matches("of the day; there were more before").count(), 3, "{html}");
+    assert_eq!(html.matches("class=\"cell good\"").count(), 3 * 96 + 1, "and one in the legend");
+}
+
+#[tokio::test]
+async fn who_is_left_alone_is_listed_with_the_command_that_releases() {
+    let place = hostile().await;
+    let parked = ParkedPerson {
+        job: "managers".to_owned(),
+        person: intent(1, None, None).person,
+        login: BAD.to_owned(),
+        account: Some(account(1)),
+        reason: Reason::Contested,
+        desired: Some(account(9)),
+        cause: BAD.to_owned(),
+        remedy: "mend it".to_owned(),
+        since: at(3),
+        review_at: None,
+        run: RunId::stored("aaaa0001"),
+    };
+    place.history.park(&[parked]).await.unwrap();
+    let listed = async |query: &str| {
+        let wanted = Query(serde_json::from_str(query).unwrap());
+        html(people::show(asked(&place), wanted).await).await
+    };
+    let html = listed(r#"{"job":"managers"}"#).await;
+    for part in ["Left alone by", "contested", "mend it", "graphkeeper release --job managers"] {
+        assert!(html.contains(part), "{part} is not in\n{html}");
+    }
+    assert!(!html.contains("<img"));
+    assert!(!listed("{}").await.contains("Left alone by"));
 }
