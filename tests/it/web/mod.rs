@@ -4,6 +4,7 @@ mod api;
 mod flood;
 mod listening;
 mod metrics;
+mod page;
 
 use std::net::SocketAddr;
 
