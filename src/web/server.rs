@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
@@ -211,13 +211,9 @@ fn router(lent: Lent, gates: watch::Receiver<Gate>) -> Router {
         .merge(api::router())
         .merge(metrics::router())
         .merge(page::router())
-        .fallback(unknown)
+        .fallback(page::unknown)
         .with_state(lent)
         .layer(middleware::from_fn_with_state(gates, watch_over))
-}
-
-async fn unknown(uri: Uri) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", uri.path()), None)
 }
 
 /// Turns away what is not to be answered, and bounds and protects what is.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::browser::{Browser, DARK, LIGHT, LOOKS, Look};
+use crate::browser::{Browser, LOOKS, Look};
 use crate::program::Demo;
 
 /// What axe-core judges by. Source: <https://github.com/dequelabs/axe-core/blob/develop/doc/API.md#axe-core-tags>
@@ -65,7 +65,7 @@ pub(crate) async fn written(demo: &Demo, browser: &Browser) -> [Page; 2] {
 }
 
 /// Where a link on a page leads.
-async fn href(browser: &Browser, url: &str, selector: &str) -> String {
+pub(crate) async fn href(browser: &Browser, url: &str, selector: &str) -> String {
     browser.open(url).await;
     let script = format!("return document.querySelector({})?.getAttribute('href')", Value::from(selector));
     let found = browser.run(&script).await;
@@ -96,6 +96,13 @@ async fn pages(demo: &Demo, browser: &Browser) -> Vec<Page> {
     ]
 }
 
+/// Where pictures are left.
+pub(crate) fn pictures() -> PathBuf {
+    let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("screenshots");
+    fs::create_dir_all(pictures.join("readme")).unwrap();
+    pictures
+}
+
 fn axe() -> String {
     let file =
         std::env::var_os("GRAPHKEEPER_AXE").expect("GRAPHKEEPER_AXE names axe.min.js, as `.ci/run browser` does");
@@ -112,8 +119,7 @@ async fn every_page_is_for_everybody_in_every_look() {
     // What came before is not judged.
     browser.complaints().await;
     browser.requests().await;
-    let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("screenshots");
-    fs::create_dir_all(pictures.join("readme")).unwrap();
+    let pictures = pictures();
     let mut wrong = Vec::new();
     for look in LOOKS {
         browser.look(look).await;
@@ -124,12 +130,6 @@ async fn every_page_is_for_everybody_in_every_look() {
         }
     }
     assert!(wrong.is_empty(), "{} things are wrong:\n{}", wrong.len(), wrong.join("\n"));
-    for (look, name) in [(LIGHT, "overview"), (DARK, "run")] {
-        browser.look(look).await;
-        let page = pages.iter().find(|page| page.name == name).unwrap();
-        browser.open(&format!("{}{}", demo.page, page.path)).await;
-        fs::write(pictures.join(format!("readme/{name}.png")), browser.picture(Some(900)).await).unwrap();
-    }
     println!(
         "browser: {} pages x {} looks, axe violations 0, external requests 0, complaints 0",
         pages.len(),

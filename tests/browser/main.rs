@@ -11,12 +11,13 @@ mod browser;
 mod hostile;
 mod live;
 mod program;
+mod readme;
 mod still;
 
 use std::time::Duration;
 
 /// How long anything here may take to come.
-const BOUND: Duration = Duration::from_mins(1);
+const BOUND: Duration = Duration::from_mins(2);
 
 /// Waits until `look` finds what it looks for, asking again and again: a page tells nobody outside that it has changed.
 async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {

@@ -131,12 +131,16 @@ impl FromRequestParts<Lent> for Asked {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(_: &mut Parts, lent: &Lent) -> Result<Self, Self::Rejection> {
-        let eye = Eye { zone: (lent.zone)(), now: lent.clock.now() };
-        Ok(Self { lent: lent.clone(), eye })
+        Ok(Self::now(lent))
     }
 }
 
 impl Asked {
+    pub(super) fn now(lent: &Lent) -> Self {
+        let eye = Eye { zone: (lent.zone)(), now: lent.clock.now() };
+        Self { lent: lent.clone(), eye }
+    }
+
     pub(super) const fn history(&self) -> &History {
         &self.lent.history
     }

@@ -36,9 +36,15 @@ mod tests;
 mod words;
 
 use axum::Router;
+use axum::extract::State;
+use axum::http::header::ACCEPT;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use self::frame::{Asked, Trouble};
 use crate::web::lent::Lent;
+use crate::web::problem::Problem;
 
 pub(super) fn router() -> Router<Lent> {
     Router::new()
@@ -54,4 +60,14 @@ pub(super) fn router() -> Router<Lent> {
         .route("/plans/{id}", get(plans::show))
         .route("/assets/{name}", get(assets::serve))
         .merge(events::router())
+}
+
+/// There is nothing at this path: a page for a browser, which says that it takes one, and a problem for a program.
+pub(super) async fn unknown(State(lent): State<Lent>, uri: Uri, headers: HeaderMap) -> Response {
+    let takes_pages =
+        headers.get(ACCEPT).and_then(|taken| taken.to_str().ok()).is_some_and(|taken| taken.contains("text/html"));
+    if takes_pages {
+        return Asked::now(&lent).refused(Trouble::Missing { what: "page", name: uri.path().to_owned() });
+    }
+    Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", uri.path()), None).into_response()
 }

@@ -291,7 +291,10 @@ async fn a_job_that_was_never_run_has_its_missed_moments_and_one_of_seconds_has_
     let moments: Vec<Moment> = often.chain([moment("nightly", -60, Disposition::Down)]).collect();
     place.history.record_moments(&moments, at(0)).await.unwrap();
     let html = html(calendar::show(asked(&place), none()).await).await;
-    assert!(html.contains(r#"href="/runs?job=nightly""#), "it never ran, and a moment was missed: {html}");
+    assert!(
+        html.contains(r#"<h2 id="job-1"><a href="/runs?job=nightly">"#),
+        "it never ran, and a moment was missed: {html}"
+    );
     assert!(html.contains("down: the service was not running"));
     // The beginning of time in tests is 14:13 o'clock: 3,000 minutes before lie on three days.
     assert_eq!(html.matches("of the day; there were more before").count(), 3, "{html}");

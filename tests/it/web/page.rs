@@ -41,6 +41,10 @@ async fn pages_are_shown_to_whoever_gives_the_token_as_a_password_and_to_nobody_
         assert!(shown.header("content-security-policy").starts_with("default-src 'none';"), "{}", shown.head);
         assert!(shown.body.ends_with("</html>") && !shown.body.contains(TOKEN), "{path}: {}", shown.body);
     }
+    let asked = [("host", "localhost"), ("authorization", PASSWORD), ("accept", "text/html,*/*;q=0.8")];
+    let missing = page.asked("GET", "/no\"where", &asked).await;
+    assert_eq!((missing.status, missing.header("content-type")), (404, "text/html; charset=utf-8"));
+    assert!(missing.body.contains("There is no page `/no&#34;where`."), "{}", missing.body);
     for path in ["/events", "/runs/aaaa0001", "/people/00u1", "/assets/style.css"] {
         assert_eq!(page.get(path).await.status, 401, "{path}");
     }
