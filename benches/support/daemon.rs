@@ -1,7 +1,5 @@
 //! The service at rest: how soon it is ready, and what it costs while nothing happens.
 
-use std::os::unix::net::UnixDatagram;
-use std::path::Path;
 use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -9,6 +7,7 @@ use std::time::{Duration, Instant};
 use graphkeeper::clock::{Clock as _, SystemClock};
 use jiff::tz::TimeZone;
 
+use super::manager::Manager;
 use super::process::{memory, processor_time, stop};
 use super::table::Table;
 use super::{Bench, configure, median, program, setting};
@@ -21,30 +20,6 @@ const STARTS: usize = 5;
 
 /// How long from the start to the moment that is scheduled: time enough to see the service before its first run.
 const UNTIL_RUN: i64 = 8;
-
-/// The service manager's end of `NOTIFY_SOCKET`.
-struct Manager {
-    socket: UnixDatagram,
-}
-
-impl Manager {
-    fn listen(path: &Path) -> Self {
-        let socket = UnixDatagram::bind(path).expect("the socket binds");
-        socket.set_read_timeout(Some(Duration::from_mins(5))).expect("a socket takes a timeout");
-        Self { socket }
-    }
-
-    /// Waits for a message that satisfies `wanted`.
-    fn wait(&self, wanted: impl Fn(&str) -> bool) {
-        let mut buffer = [0; 4096];
-        loop {
-            let length = self.socket.recv(&mut buffer).expect("the service says how it is");
-            if wanted(&String::from_utf8_lossy(&buffer[..length])) {
-                return;
-            }
-        }
-    }
-}
 
 pub(crate) fn measure(bench: &Bench, table: &mut Table) {
     let sandbox = bench.sandbox(PEOPLE, Duration::ZERO);

@@ -4,6 +4,7 @@ pub(crate) mod chain;
 pub(crate) mod daemon;
 pub(crate) mod database;
 pub(crate) mod history;
+pub(crate) mod manager;
 pub(crate) mod pass;
 pub(crate) mod process;
 pub(crate) mod scale;
