@@ -17,7 +17,7 @@ const TIMES: usize = 5;
 
 const LIMIT_MS: f64 = 50.0;
 
-/// Every reading command; `export` and `prune` read or forget everything there is.
+/// Every reading command; `export` and `prune` read everything there is.
 const QUESTIONS: &[&str] = &[
     "history",
     "history --job managers --outcome failed",
@@ -41,6 +41,21 @@ const QUESTIONS: &[&str] = &[
 
 /// Every page, in each way that reads something else.
 const PAGES: &[&str] = &[
+    "/",
+    "/runs",
+    "/runs?job=managers&outcome=failed",
+    "/runs/rbig",
+    "/runs/rbig?changes=100",
+    "/runs/r0000042",
+    "/people",
+    "/people/p0000042@example.com",
+    "/licenses",
+    "/licenses?days=365",
+    "/imports",
+    "/calendar",
+    "/plans",
+    "/plans/pbig",
+    "/plans/pbig?changes=100",
     "/metrics",
     "/readyz",
     "/api/v1/runs",

@@ -323,6 +323,9 @@ pub enum HistoryCommand {
         /// The id of a run or of a plan, or the beginning of it
         #[arg(value_name = "ID")]
         id: String,
+        /// How many changes at most; without it 200, and in JSON and CSV all
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        limit: Option<u32>,
     },
     /// Managers that were written, newest first
     Changes {

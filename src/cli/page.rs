@@ -28,6 +28,13 @@ impl Page {
     }
 }
 
+/// Adds how many changes of a run or a plan were left out, and what shows them all.
+pub(super) fn left_out(text: &mut String, id: &str, more: u64, all: u64) {
+    if more > 0 {
+        let _ = writeln!(text, "  … and {more} more: `graphkeeper history show {id} --limit {all}`");
+    }
+}
+
 /// Adds a heading with a table below it; nothing when the table is empty.
 pub(super) fn section(text: &mut String, title: &str, table: &Table, width: Option<u16>) {
     if table.is_empty() {

@@ -390,22 +390,6 @@ impl History {
         rows.into_iter().map(Change::try_from).collect()
     }
 
-    /// The first writes of a run, at most so many, in the order they were sent; and how many there are in all.
-    pub async fn first_changes_of_run(&self, run: &RunId, limit: u32) -> Result<(Vec<Change>, u64), HistoryError> {
-        let mut query = QueryBuilder::new(COLUMNS);
-        query
-            .push(" where run = ")
-            .push_bind(run.as_str().to_owned())
-            .push(" order by id limit ")
-            .push_bind(i64::from(limit));
-        let rows: Vec<ChangeRow> = query.build_query_as().fetch_all(&self.reader).await?;
-        let changes: Vec<Change> = rows.into_iter().map(Change::try_from).collect::<Result<_, _>>()?;
-        let mut query = QueryBuilder::new("select count(*) from change where run = ");
-        query.push_bind(run.as_str().to_owned());
-        let (count,): (i64,) = query.build_query_as().fetch_one(&self.reader).await?;
-        Ok((changes, Row { table: "change", id: run.as_str() }.number("count", count)?))
-    }
-
     /// Writes that fit, newest first.
     pub async fn list_changes(&self, filter: &ChangeFilter) -> Result<Vec<Change>, HistoryError> {
         let rows: Vec<ChangeRow> = list_query(filter).build_query_as().fetch_all(&self.reader).await?;

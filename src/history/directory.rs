@@ -8,7 +8,7 @@ use crate::domain::import::{Ended, Entry, Kind};
 use crate::domain::index::Digest;
 use crate::domain::run::RunId;
 use crate::history::error::HistoryError;
-use crate::history::rows::{Row, stamp};
+use crate::history::rows::{Row, signed, stamp};
 use crate::history::standing::{self, Recorded, Seen, Standing, Table, key};
 use crate::history::{History, Write};
 
@@ -195,24 +195,34 @@ impl History {
         kinds: &[Kind],
         limit: u32,
     ) -> Result<(Vec<Entry>, u64), HistoryError> {
+        let mut entries = Vec::new();
+        // A kind at a time: the index `directory_entry_in_order` gives each in its order, and no more is read than is shown.
+        for kind in Kind::ALL.iter().filter(|kind| kinds.contains(kind)) {
+            let left = i64::from(limit) - signed(entries.len() as u64);
+            if left <= 0 {
+                break;
+            }
+            let kind = kind.as_str();
+            let rows = sqlx::query_as!(
+                EntryRow,
+                r#"select id as "id!", kind, person, login, status, account, upn, guest as "guest: bool",
+                          disabled as "disabled: bool"
+                     from directory_entry
+                    where job = ?1 and kind = ?2 and first_import <= ?3 and (last_import is null or last_import >= ?3)
+                    order by guest, disabled, login, upn, id
+                    limit ?4"#,
+                import.job,
+                kind,
+                import.id,
+                left
+            )
+            .fetch_all(&self.reader)
+            .await?;
+            for row in rows {
+                entries.push(Entry::try_from(row)?);
+            }
+        }
         let kinds = json!(kinds).to_string();
-        let limit = i64::from(limit);
-        let rows = sqlx::query_as!(
-            EntryRow,
-            r#"select id as "id!", kind, person, login, status, account, upn, guest as "guest: bool", disabled as "disabled: bool"
-                 from directory_entry
-                where job = ?1 and first_import <= ?2 and (last_import is null or last_import >= ?2)
-                  and kind in (select value from json_each(?3))
-                order by instr('|ambiguous|shared|unmatched_in_okta|unmatched_in_entra|ignored|matched|', '|' || kind || '|'),
-                         guest, disabled, login, upn, id
-                limit ?4"#,
-            import.job,
-            import.id,
-            kinds,
-            limit
-        )
-        .fetch_all(&self.reader)
-        .await?;
         let all = sqlx::query_scalar!(
             r#"select count(*) as "count!: i64" from directory_entry
                 where job = ?1 and first_import <= ?2 and (last_import is null or last_import >= ?2)
@@ -223,8 +233,8 @@ impl History {
         )
         .fetch_one(&self.reader)
         .await?;
-        let more = u64::try_from(all).unwrap_or(0).saturating_sub(rows.len() as u64);
-        Ok((rows.into_iter().map(Entry::try_from).collect::<Result<_, _>>()?, more))
+        let more = u64::try_from(all).unwrap_or(0).saturating_sub(entries.len() as u64);
+        Ok((entries, more))
     }
 
     /// What ended with the import before this one, and what began with this one.

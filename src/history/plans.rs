@@ -93,6 +93,13 @@ pub struct PlanDiff {
     pub only_in_second: Vec<PlannedChange>,
 }
 
+/// How many changes of two plans differ, compared as by [`diff`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Differs {
+    pub only_here: u64,
+    pub only_there: u64,
+}
+
 /// Compares two plans by account, old and new manager.
 #[must_use]
 pub fn diff(first: &[PlannedChange], second: &[PlannedChange]) -> PlanDiff {
@@ -265,6 +272,29 @@ impl History {
         most: u32,
     ) -> Result<Vec<PlannedChange>, HistoryError> {
         self.changes_of_plan_from(plan, skip, i64::from(most)).await
+    }
+
+    /// How many changes of a plan are not in another one, and the other way round.
+    pub async fn count_differences(&self, here: &PlanId, there: &PlanId) -> Result<Differs, HistoryError> {
+        Ok(Differs {
+            only_here: self.count_missing(here, there).await?,
+            only_there: self.count_missing(there, here).await?,
+        })
+    }
+
+    async fn count_missing(&self, plan: &PlanId, other: &PlanId) -> Result<u64, HistoryError> {
+        let (plan, other) = (plan.as_str(), other.as_str());
+        let count = sqlx::query_scalar!(
+            r#"select count(*) as "count!: i64"
+                 from (select account, from_account, to_account from plan_change where plan = ?1
+                       except
+                       select account, from_account, to_account from plan_change where plan = ?2)"#,
+            plan,
+            other
+        )
+        .fetch_one(&self.reader)
+        .await?;
+        Row { table: "plan_change", id: plan }.number("count", count)
     }
 
     async fn changes_of_plan_from(

@@ -2,36 +2,33 @@
 
 use serde_json::{Value, json};
 
+use crate::history::History;
 use crate::history::error::HistoryError;
-use crate::history::plans::{LoadedPlan, PlanDiff, PlanSummary, PlannedChange, diff};
-use crate::history::{Found, History};
+use crate::history::plans::{Differs, PlanSummary, PlannedChange};
 use crate::tables::table::{Cell, Table};
 use crate::tables::words::manager;
 
 /// All that is told of a plan.
 #[derive(Debug)]
 pub struct Told {
-    pub plan: LoadedPlan,
-    /// Against the plan that superseded it.
-    pub differs: Option<PlanDiff>,
-    /// How many changes there are beside those of `plan`.
+    pub summary: PlanSummary,
+    pub changes: Vec<PlannedChange>,
+    /// How many changes there are beside these.
     pub more_changes: u64,
+    /// Against the plan that superseded it.
+    pub differs: Option<Differs>,
 }
 
 impl Told {
-    /// Reads what is told beside the plan itself, and keeps its changes up to a `limit`.
-    pub async fn read(history: &History, mut plan: LoadedPlan, limit: Option<u32>) -> Result<Self, HistoryError> {
-        let differs = match &plan.summary.superseded_by {
+    /// Reads what is told of a plan, its changes up to a `limit`.
+    pub async fn read(history: &History, summary: PlanSummary, limit: Option<u32>) -> Result<Self, HistoryError> {
+        let differs = match &summary.superseded_by {
+            Some(other) => Some(history.count_differences(&summary.id, other).await?),
             None => None,
-            Some(other) => match history.load_plan(other.as_str()).await? {
-                Found::One(other) => Some(diff(&plan.changes, &other.changes)),
-                Found::Nothing | Found::Several(_) => None,
-            },
         };
-        let all = plan.changes.len();
-        plan.changes.truncate(limit.map_or(all, |limit| limit as usize));
-        let more_changes = (all - plan.changes.len()) as u64;
-        Ok(Self { plan, differs, more_changes })
+        let changes = history.some_changes_of_plan(&summary.id, 0, limit.unwrap_or(u32::MAX)).await?;
+        let more_changes = summary.changes.saturating_sub(changes.len() as u64);
+        Ok(Self { summary, changes, more_changes, differs })
     }
 }
 
@@ -52,11 +49,8 @@ fn state(plan: &PlanSummary) -> &'static str {
 /// old_manager, old_manager_name, new_manager, new_manager_name, held}`.
 #[must_use]
 pub fn object(told: &Told, rows: &Table) -> Value {
-    let mut object = summary(&told.plan.summary);
-    object["differs"] = json!(told.differs.as_ref().map(|diff| json!({
-        "only_here": diff.only_in_first.len(),
-        "only_there": diff.only_in_second.len(),
-    })));
+    let mut object = summary(&told.summary);
+    object["differs"] = json!(told.differs);
     object["changes"] = rows.to_json();
     object["more_changes"] = told.more_changes.into();
     object

@@ -36,13 +36,11 @@ pub struct Told {
 /// Reads what is told of a run, its changes up to a `limit`; none when there is no such run.
 pub async fn read(history: &History, id: &RunId, limit: Option<u32>) -> Result<Option<Told>, HistoryError> {
     let Some(run) = history.run(id).await? else { return Ok(None) };
-    let (changes, all) = if let Some(limit) = limit {
-        history.first_changes_of_run(id, limit).await?
-    } else {
-        let changes = history.changes_of_run(id).await?;
-        let all = changes.len() as u64;
-        (changes, all)
+    let changes = match limit {
+        Some(limit) => history.some_changes_of_run(id, 0, limit).await?,
+        None => history.changes_of_run(id).await?,
     };
+    let all = history.count_changes_of_run(id).await?;
     Ok(Some(Told {
         run,
         more_changes: all.saturating_sub(changes.len() as u64),

@@ -27,7 +27,7 @@ pub(super) async fn run(global: &Global, arguments: &History, now: Timestamp) ->
     let desk = Desk::open(global, now).await?;
     match &arguments.what {
         None => runs::list(&desk, arguments).await?,
-        Some(HistoryCommand::Show { id }) => show::show(&desk, id).await?,
+        Some(HistoryCommand::Show { id, limit }) => show::show(&desk, id, *limit).await?,
         Some(HistoryCommand::Changes { range, user }) => changes::list(&desk, range, user.as_deref()).await?,
         Some(HistoryCommand::Calls { run }) => calls::list(&desk, run).await?,
         Some(HistoryCommand::Directory(asked)) => directory::list(&desk, asked).await?,

@@ -5,20 +5,21 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::cli::page::{Page, section};
-use crate::history::plans::{PlanDiff, PlanSummary};
+use crate::cli::page::{Page, left_out, section};
+use crate::history::plans::{Differs, PlanSummary};
 use crate::tables::plan::{Told, changes, object};
 use crate::tables::words::{counted, local, relative};
 
 /// A stored plan as text, JSON and rows.
 pub(super) fn page(told: &Told, zone: &TimeZone, now: Timestamp, width: Option<u16>) -> Page {
-    let rows = changes(&told.plan.changes);
-    let mut text = heading(&told.plan.summary, told.differs.as_ref(), zone, now);
+    let rows = changes(&told.changes);
+    let mut text = heading(&told.summary, told.differs, zone, now);
     section(&mut text, "Changes", &rows, width);
+    left_out(&mut text, told.summary.id.as_str(), told.more_changes, told.summary.changes);
     Page { text, json: object(told, &rows), rows }
 }
 
-fn heading(plan: &PlanSummary, differs: Option<&PlanDiff>, zone: &TimeZone, now: Timestamp) -> String {
+fn heading(plan: &PlanSummary, differs: Option<Differs>, zone: &TimeZone, now: Timestamp) -> String {
     let mut text = format!("Plan {} of {}: {}", plan.id, plan.job, counted(plan.changes, "change"));
     if plan.held > 0 {
         let _ = write!(text, ", {} held by a brake", plan.held);
@@ -44,10 +45,9 @@ fn heading(plan: &PlanSummary, differs: Option<&PlanDiff>, zone: &TimeZone, now:
     text
 }
 
-fn difference(differs: Option<&PlanDiff>) -> String {
-    let told = |diff: &PlanDiff| {
-        let (here, there) = (diff.only_in_first.len(), diff.only_in_second.len());
-        format!("; {} only here, {there} only there", counted(here as u64, "change"))
+fn difference(differs: Option<Differs>) -> String {
+    let told = |Differs { only_here, only_there }| {
+        format!("; {} only here, {only_there} only there", counted(only_here, "change"))
     };
     differs.map(told).unwrap_or_default()
 }
@@ -65,7 +65,7 @@ mod tests {
         let place = Place::new().await;
         let history = &place.history;
         let run = past_run(history, "aaaa0001", Trigger::Plan, 0).await;
-        let load = async |id: &str| match history.load_plan(id).await.unwrap() {
+        let load = async |id: &str| match history.find_plan(id).await.unwrap() {
             Found::One(plan) => Told::read(history, plan, None).await.unwrap(),
             other => panic!("{id}: {other:?}"),
         };
@@ -91,7 +91,7 @@ mod tests {
             replaced.text
         );
         assert_eq!(replaced.json["differs"], serde_json::json!({ "only_here": 1, "only_there": 1 }));
-        history.mark_approved(&new.plan.summary.id, &RunId::stored("aaaa0001"), "ana", at(90)).await.unwrap();
+        history.mark_approved(&new.summary.id, &RunId::stored("aaaa0001"), "ana", at(90)).await.unwrap();
         let approved = page(&load("pb").await, &TimeZone::UTC, at(120), None);
         assert_eq!((&approved.json["state"], &approved.json["approved"]["by"]), (&"approved".into(), &"ana".into()));
     }

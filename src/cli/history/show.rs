@@ -7,15 +7,16 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
+use crate::cli::args::OutputFormat;
 use crate::cli::desk::Desk;
 use crate::cli::failure::Failure;
 use crate::cli::history::plan;
-use crate::cli::page::{Page, section};
+use crate::cli::page::{Page, left_out, section};
 use crate::control::carry::LIST_RUNS;
 use crate::control::refusal::{Refusal, one};
 use crate::domain::event::Event;
 use crate::domain::run::RunId;
-use crate::history::plans::LoadedPlan;
+use crate::history::plans::PlanSummary;
 use crate::history::runs::Run;
 use crate::history::{Found, History};
 use crate::tables;
@@ -25,12 +26,16 @@ use crate::tables::run::{self, Told};
 use crate::tables::runs::outcome;
 use crate::tables::words::{duration, local, relative};
 
+/// So many changes are read by a person in one go; programs get all, unless they name a limit.
+const READABLE: u32 = 200;
+
 /// Prints the run or the plan whose id begins so. The JSON is described at [`run::object`] and at [`crate::tables::plan::object`].
-pub(super) async fn show(desk: &Desk, id: &str) -> Result<(), Failure> {
+pub(super) async fn show(desk: &Desk, id: &str, limit: Option<u32>) -> Result<(), Failure> {
     let history = desk.history()?;
-    let page = match (history.resolve_run_prefix(id).await?, history.load_plan(id).await?) {
-        (Found::One(run), Found::Nothing) => run_page(desk, history, &run).await?,
-        (Found::Nothing, Found::One(plan)) => plan_page(desk, history, plan).await?,
+    let limit = limit.or_else(|| matches!(desk.format, OutputFormat::Table).then_some(READABLE));
+    let page = match (history.resolve_run_prefix(id).await?, history.find_plan(id).await?) {
+        (Found::One(run), Found::Nothing) => run_page(desk, history, &run, limit).await?,
+        (Found::Nothing, Found::One(plan)) => plan_page(desk, history, plan, limit).await?,
         (Found::Nothing, Found::Nothing) => return Ok(one(Found::Nothing, "run or plan", id, LIST_RUNS)?),
         (runs, plans) => {
             let candidates = candidates(runs, plans);
@@ -41,27 +46,27 @@ pub(super) async fn show(desk: &Desk, id: &str) -> Result<(), Failure> {
 }
 
 /// The ids that a prefix fits, of both kinds.
-fn candidates(runs: Found<RunId>, plans: Found<LoadedPlan>) -> Vec<String> {
+fn candidates(runs: Found<RunId>, plans: Found<PlanSummary>) -> Vec<String> {
     let runs = match runs {
         Found::One(run) => vec![run.to_string()],
         Found::Several(runs) => runs,
         Found::Nothing => Vec::new(),
     };
     let plans = match plans {
-        Found::One(plan) => vec![plan.summary.id.to_string()],
+        Found::One(plan) => vec![plan.id.to_string()],
         Found::Several(plans) => plans,
         Found::Nothing => Vec::new(),
     };
     runs.into_iter().chain(plans).collect()
 }
 
-async fn plan_page(desk: &Desk, history: &History, found: LoadedPlan) -> Result<Page, Failure> {
-    let told = tables::plan::Told::read(history, found, None).await?;
+async fn plan_page(desk: &Desk, history: &History, found: PlanSummary, limit: Option<u32>) -> Result<Page, Failure> {
+    let told = tables::plan::Told::read(history, found, limit).await?;
     Ok(plan::page(&told, desk.zone(), desk.now, desk.width))
 }
 
-async fn run_page(desk: &Desk, history: &History, id: &RunId) -> Result<Page, Failure> {
-    let told = run::read(history, id, None).await?.map_or(Found::Nothing, Found::One);
+async fn run_page(desk: &Desk, history: &History, id: &RunId, limit: Option<u32>) -> Result<Page, Failure> {
+    let told = run::read(history, id, limit).await?.map_or(Found::Nothing, Found::One);
     let told = one(told, "run", id.as_str(), LIST_RUNS)?;
     Ok(page(&told, desk.zone(), desk.now, desk.width))
 }
@@ -89,6 +94,7 @@ fn page(told: &Told, zone: &TimeZone, now: Timestamp, width: Option<u16>) -> Pag
     }
     section(&mut text, "People by reason", &reasons, width);
     section(&mut text, "Written", &rows, width);
+    left_out(&mut text, told.run.id.as_str(), told.more_changes, told.changes.len() as u64 + told.more_changes);
     if let Some(gauge) = &told.gauge {
         let _ = writeln!(text, "\nSubscription of {}\n  {}", gauge.part_number, gauge.line());
     }

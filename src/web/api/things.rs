@@ -48,9 +48,9 @@ pub(super) async fn run(State(lent): State<Lent>, Path(id): Path<String>, uri: U
 pub(super) async fn plan(State(lent): State<Lent>, Path(id): Path<String>, uri: Uri) -> Answer {
     Query::read(&uri, &[])?;
     let hint = "`graphkeeper jobs` names the plans that wait";
-    let found = one(lent.history.load_plan(&id).await?, "plan", &id, hint)?;
+    let found = one(lent.history.find_plan(&id).await?, "plan", &id, hint)?;
     let told = Plan::read(&lent.history, found, Some(CHANGES)).await?;
-    Ok(json(plans::object(&told, &plans::changes(&told.plan.changes))))
+    Ok(json(plans::object(&told, &plans::changes(&told.changes))))
 }
 
 pub(super) async fn person(State(lent): State<Lent>, Path(name): Path<String>, uri: Uri) -> Answer {
