@@ -4,10 +4,10 @@ use jiff::Timestamp;
 
 use crate::domain::notice::{NoticeState, Output, Severity, Tone};
 use crate::domain::run::RunId;
-use crate::history::History;
 use crate::history::error::HistoryError;
 use crate::history::rows::{Row, stamp};
 use crate::history::runs::LIMIT;
+use crate::history::{History, Write};
 
 /// A notice as it is remembered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,18 +139,21 @@ impl TryFrom<NoticeRow> for Notice {
 }
 
 impl History {
-    /// Notices that are to be delivered now and that nobody is at, oldest first.
-    pub async fn due_notices(&self, now: Timestamp, limit: u32) -> Result<Vec<Notice>, HistoryError> {
+    /// Notices that are to be delivered now and that nobody is at, oldest first; at most so many of each channel.
+    pub async fn due_notices(&self, now: Timestamp, of_each: u32) -> Result<Vec<Notice>, HistoryError> {
         let now = stamp(now);
         let rows = sqlx::query_as!(
             NoticeRow,
             "select id, uid, channel, job, run, kind, tone, severity, title, lines, outputs, made_at, next_try, attempts,
                     state, settled_at, problem, hint
                from notice
-              where state = 'waiting' and next_try <= ?1 and coalesce(claimed_until, 0) <= ?1
-              order by id limit ?2",
+              where id in (select id from (select id, row_number() over (partition by channel order by id) as place
+                                             from notice
+                                            where state = 'waiting' and next_try <= ?1 and coalesce(claimed_until, 0) <= ?1)
+                            where place <= ?2)
+              order by id",
             now,
-            limit
+            of_each
         )
         .fetch_all(&self.reader)
         .await?;
@@ -199,26 +202,7 @@ impl History {
                 )
                 .execute(&mut *tx)
                 .await?;
-                // What waited for the channel need not wait any longer.
-                sqlx::query!(
-                    "update notice set next_try = ?2
-                      where channel = ?1 and state = 'waiting' and next_try > ?2
-                        and next_try <= (select held_until from channel where name = ?1)",
-                    channel,
-                    at
-                )
-                .execute(&mut *tx)
-                .await?;
-                sqlx::query!(
-                    "insert into channel (name, delivered_at) values (?1, ?2)
-                     on conflict (name) do update
-                        set delivered_at = excluded.delivered_at, failing_since = null, problem = null, hint = null,
-                            held_until = null",
-                    channel,
-                    at
-                )
-                .execute(&mut *tx)
-                .await?;
+                mend_channel(&mut tx, channel, at).await?;
             }
             Attempt::Later { problem, hint, at: next, others } => {
                 let (next, others) = (stamp(*next), i64::from(*others));
@@ -272,6 +256,22 @@ impl History {
                 .await?;
                 fail_channel(&mut tx, channel, at, problem, hint.as_deref()).await?;
             }
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// A channel that does not work took something beside the queue: what waits for it is tried now. Nothing is noted of a
+    /// channel that works, or that was never used.
+    pub async fn channel_works(&self, channel: &str, now: Timestamp) -> Result<(), HistoryError> {
+        let mut tx = self.begin().await?;
+        let failing = sqlx::query_scalar!(
+            r#"select count(*) as "count!: i64" from channel where name = ? and failing_since is not null"#,
+            channel
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        if failing > 0 {
+            mend_channel(&mut tx, channel, stamp(now)).await?;
         }
         Ok(tx.commit().await?)
     }
@@ -331,6 +331,29 @@ impl History {
         .await?;
         rows.into_iter().map(Notice::try_from).collect()
     }
+}
+
+/// Notes that a channel took something; what waited for it need not wait any longer.
+async fn mend_channel(tx: &mut Write<'_>, channel: &str, at: i64) -> Result<(), HistoryError> {
+    sqlx::query!(
+        "update notice set next_try = ?2
+          where channel = ?1 and state = 'waiting' and next_try > ?2
+            and next_try <= (select held_until from channel where name = ?1)",
+        channel,
+        at
+    )
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query!(
+        "insert into channel (name, delivered_at) values (?1, ?2)
+         on conflict (name) do update
+            set delivered_at = excluded.delivered_at, failing_since = null, problem = null, hint = null, held_until = null",
+        channel,
+        at
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 /// Notes that a channel does not work, since when if that is new.

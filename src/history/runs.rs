@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sqlx::{QueryBuilder, Sqlite};
+use sqlx::{Connection as _, QueryBuilder, Sqlite};
+use tracing::error;
 
 use crate::domain::decision::Tally;
 use crate::domain::import::ImportTally;
@@ -214,7 +215,8 @@ impl History {
         self.close_run_telling(closing, None).await
     }
 
-    /// Closes an open run, and writes what people are told of that: both, or neither.
+    /// Closes an open run, and writes what people are told of that: both, or neither. Only a row of notices that cannot be
+    /// understood does not keep a run open: its end is written, the error is logged, and nobody is told.
     ///
     /// # Errors
     ///
@@ -242,7 +244,15 @@ impl History {
             return Err(HistoryError::Missing { what: "open run", id: id.to_owned() });
         }
         if let Some(telling) = telling {
-            tell_within(&mut tx, telling).await?;
+            let mut told = tx.begin().await?; // a savepoint
+            match tell_within(&mut told, telling).await {
+                Ok(_) => told.commit().await?,
+                Err(problem @ HistoryError::BadRow { .. }) => {
+                    told.rollback().await?;
+                    error!(error = &problem as &dyn std::error::Error, "nobody is told of the end of run {id}");
+                }
+                Err(problem) => return Err(problem),
+            }
         }
         Ok(tx.commit().await?)
     }

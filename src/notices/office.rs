@@ -315,7 +315,13 @@ impl Notices {
         let notice = loose(compose::test(channel, tone, caller, self.clock.now()));
         let late = || Err(Undelivered::new(format!("no answer within {} seconds", TEST.as_secs()), None));
         match tokio::time::timeout(TEST, self.attempt(transport, &notice)).await.unwrap_or_else(|_| late()) {
-            Ok(()) => Ok(transport.taken()),
+            Ok(()) => {
+                if let Err(problem) = self.history.channel_works(channel, self.clock.now()).await {
+                    warn!(error = &problem as &dyn std::error::Error, "that {channel} works again could not be noted");
+                }
+                self.shared.wake.notify_one();
+                Ok(transport.taken())
+            }
             Err(source) => Err(TestError::Undelivered { channel: channel.to_owned(), source }),
         }
     }

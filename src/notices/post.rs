@@ -1,10 +1,11 @@
-//! Delivers what waits in the queue: in order on each channel, a few channels at the same time.
+//! Delivers what waits in the queue: in order on each channel, channels side by side.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -22,9 +23,7 @@ use crate::notices::retry::{Next, is_of_use, next_try};
 use crate::notices::rules::Book;
 
 /// Channels that are served at the same time.
-const AT_ONCE: usize = 4;
-/// Notices that are looked at in one round.
-const ROUND: u32 = 100;
+const AT_ONCE: usize = 8;
 /// How often the clock is looked at where nothing else happens: reminders, digests, and what other processes queued.
 const TICK: Duration = Duration::from_secs(30);
 /// How long a process that took a notice in hand keeps it when nothing is heard of it. Longer than an attempt can take.
@@ -162,55 +161,47 @@ impl Notices {
         self.deliver().await
     }
 
-    /// Delivers what is due.
+    /// Delivers what is due, in order on each channel. A channel that is slow holds up nothing but itself: what is due, or
+    /// becomes due meanwhile, on another one is delivered beside it.
     async fn deliver(&self) -> Result<Delivered, HistoryError> {
-        let mut all = Delivered::default();
+        let (mut all, mut at_work) = (Delivered::default(), FuturesUnordered::new());
+        // Channels on which a notice is on its way, or that another process is at.
+        let mut taken: BTreeSet<String> = BTreeSet::new();
         loop {
-            let due = self.history.due_notices(self.clock.now(), ROUND).await?;
-            let mut by_channel: BTreeMap<String, Vec<Notice>> = BTreeMap::new();
-            let due = due.into_iter().filter(|notice| self.channels.contains_key(&notice.channel));
-            for notice in due {
-                by_channel.entry(notice.channel.clone()).or_default().push(notice);
+            for notice in self.history.due_notices(self.clock.now(), 1).await? {
+                let known = self.channels.contains_key(&notice.channel);
+                if known && at_work.len() < AT_ONCE && taken.insert(notice.channel.clone()) {
+                    at_work.push(async move { (notice.channel.clone(), self.deliver_one(notice).await) });
+                }
             }
-            if by_channel.is_empty() {
-                return Ok(all);
-            }
-            let rounds = stream::iter(by_channel.into_values()).map(|notices| self.deliver_in_order(notices));
-            let rounds: Vec<_> = rounds.buffer_unordered(AT_ONCE).collect().await;
-            let mut moved = false;
-            for round in rounds {
-                let round = round?;
-                moved |= round != Delivered::default();
-                all.delivered += round.delivered;
-                all.failed += round.failed;
-            }
-            if !moved {
-                return Ok(all); // another process is at them
+            let woken = self.shared.wake.notified();
+            tokio::select! {
+                ended = at_work.next() => {
+                    let Some((channel, delivered)) = ended else { return Ok(all) };
+                    if let Some(delivered) = delivered? {
+                        taken.remove(&channel);
+                        all.delivered += delivered.delivered;
+                        all.failed += delivered.failed;
+                    }
+                }
+                () = woken => {}
             }
         }
     }
 
-    /// Delivers on one channel, oldest first, up to the first that shows that the channel does not work.
-    async fn deliver_in_order(&self, notices: Vec<Notice>) -> Result<Delivered, HistoryError> {
-        let mut round = Delivered::default();
-        for notice in notices {
-            let now = self.clock.now();
-            let until = now.checked_add(CLAIM).unwrap_or(Timestamp::MAX);
-            if !self.history.claim_notice(notice.id, now, until).await? {
-                continue;
-            }
-            let attempt = self.judged(&notice).await;
-            self.history.settle_notice(&notice, &attempt, self.clock.now()).await?;
-            match attempt {
-                Attempt::Delivered => round.delivered += 1,
-                Attempt::Later { others: true, .. } => {
-                    round.failed += 1;
-                    break;
-                }
-                Attempt::Later { .. } | Attempt::GivenUp { .. } | Attempt::TooOld => round.failed += 1,
-            }
+    /// Tries one notice; `None` when another process is at it.
+    async fn deliver_one(&self, notice: Notice) -> Result<Option<Delivered>, HistoryError> {
+        let now = self.clock.now();
+        let until = now.checked_add(CLAIM).unwrap_or(Timestamp::MAX);
+        if !self.history.claim_notice(notice.id, now, until).await? {
+            return Ok(None);
         }
-        Ok(round)
+        let attempt = self.judged(&notice).await;
+        self.history.settle_notice(&notice, &attempt, self.clock.now()).await?;
+        Ok(Some(match attempt {
+            Attempt::Delivered => Delivered { delivered: 1, failed: 0 },
+            Attempt::Later { .. } | Attempt::GivenUp { .. } | Attempt::TooOld => Delivered { delivered: 0, failed: 1 },
+        }))
     }
 
     /// One attempt, and what comes of it.

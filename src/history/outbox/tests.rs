@@ -1,7 +1,8 @@
 use super::*;
 use crate::domain::notice::Manner;
+use crate::domain::run::{Outcome, Trigger};
 use crate::history::notices::{DigestItem, NewNotice, Standing, Telling, Told};
-use crate::history::testing::{Place, at, query_plan, rows};
+use crate::history::testing::{Place, a_run, at, closing, query_plan, rows};
 
 fn new(number: u32, tone: Tone) -> NewNotice {
     NewNotice {
@@ -190,4 +191,43 @@ async fn the_queue_is_found_by_an_index_however_long_its_past_is() {
             "{sql}: {steps:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn each_channel_is_asked_for_a_few_however_many_wait_for_another() {
+    let place = Place::new().await;
+    let quiet = NewNotice { channel: "quiet".to_owned(), ..new(9, Tone::News) };
+    let notices = (1..=3).map(|number| new(number, Tone::News)).chain([quiet]).collect();
+    queued(&place, notices).await;
+    let due = place.history.due_notices(at(0), 1).await.unwrap();
+    let uids: Vec<&str> = due.iter().map(|notice| &notice.uid[35..]).collect();
+    assert_eq!(uids, ["1", "9"]);
+}
+
+#[tokio::test]
+async fn a_channel_that_took_a_test_works_and_what_waits_for_it_is_due() {
+    let place = Place::new().await;
+    let history = &place.history;
+    let first = queued(&place, vec![new(1, Tone::New)]).await.remove(0);
+    let later = Attempt::Later { at: at(3600), others: true, problem: "no".to_owned(), hint: None };
+    history.channel_works("ops", at(0)).await.unwrap();
+    assert!(history.channels().await.unwrap().is_empty(), "it was never used");
+    history.settle_notice(&first, &later, at(0)).await.unwrap();
+    history.channel_works("ops", at(5)).await.unwrap();
+    let channel = history.channels().await.unwrap().remove(0);
+    assert_eq!((channel.failing, channel.delivered_at), (None, Some(at(5))));
+    assert_eq!(history.due_notices(at(5), 1).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_not_understood_of_notices_keeps_no_run_open() {
+    let place = Place::new().await;
+    let history = &place.history;
+    let run = a_run("aaaa0001", Trigger::Schedule, 0);
+    history.open_run(&run).await.unwrap();
+    tell(&place, Told { standings: vec![standing("ops", "run:managers")], ..Told::default() }).await;
+    sqlx::query("update cause set lines = '7'").execute(history.writer().unwrap()).await.unwrap();
+    let telling = Telling::new(at(1), Vec::new(), None, |_| Told::default());
+    history.close_run_telling(&closing(&run.id, Outcome::Succeeded, 1), Some(&telling)).await.unwrap();
+    assert_eq!(history.run(&run.id).await.unwrap().unwrap().outcome, Some(Outcome::Succeeded));
 }

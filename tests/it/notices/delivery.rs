@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::notices::{BUSY, QUIET, fails, hooked};
+use crate::support::hook::Hook;
 use crate::support::{Org, until};
 
 /// Two minutes pass for whoever had taken notices in hand.
@@ -211,4 +212,36 @@ async fn a_broken_channel_fails_no_run_is_shown_and_gets_everything_when_it_is_m
     service.finish().await.exits(0);
     let jobs = org.run(&["jobs"]).await.exits(0);
     assert!(!jobs.stderr.contains("does not work") && !jobs.stdout.contains("503"), "{}", jobs.all());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_good_test_of_a_mended_channel_has_everything_that_waits_sent() {
+    let (org, hook) = hooked(QUIET, "on = \"always\"\n").await;
+    let service = org.serve().await;
+    hook.answers(Some(503));
+    org.reconcile().await.exits(0);
+    until(&org, "it is seen to be broken", "select count(*) from channel where failing_since is not null").await;
+    hook.answers(None);
+    org.run(&["notify", "test", "ops"]).await.exits(0);
+    until(&org, "what waited is delivered", "select count(*) from notice where state = 'delivered'").await;
+    service.terminate();
+    service.finish().await.exits(0);
+    let jobs = org.run(&["jobs"]).await.exits(0);
+    assert!(!jobs.stderr.contains("does not work"), "{}", jobs.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_gives_no_answer_holds_up_no_other() {
+    let (org, hook) = hooked(QUIET, "").await;
+    let slow = Hook::start().await;
+    slow.holds(true);
+    let (url, slow_url) =
+        (org.secret("url", &format!("{}/x", hook.url)), org.secret("slow", &format!("{}/x", slow.url)));
+    let channel =
+        |name: &str, url: &str| format!("[notices.{name}]\nkind = \"webhook\"\nurl = {url}\non = \"always\"\n");
+    org.configure(&format!("{BUSY}{}{}", channel("a", &slow_url), channel("b", &url)));
+    let service = org.serve().await;
+    hook.hears(3).await;
+    assert_eq!(slow.received().len(), 1, "its first one is on its way all the time");
+    service.kill().await;
 }
