@@ -51,6 +51,7 @@ const PAGES: &[&str] = &[
     "/people/p0000042@example.com",
     "/licenses",
     "/licenses?days=365",
+    "/licenses?days=365&products=4",
     "/imports",
     "/calendar",
     "/plans",

@@ -109,7 +109,9 @@ select printf('r%07d', n.i * 3 + 2), 'keepalive', first + (n.i * 3 + 2) * 300000
 -- An import every two days, with everybody in it and ten who differ each time.
 insert into run (id, job, kind, trigger, caller, config_fingerprint, started_at, pid, host, ended_at, outcome, tally)
 select printf('i%07d', n.i), 'import', 'directory', 'schedule', 'schedule', '0123456789ab', first + n.i * 172800000, 1, 'host',
-       first + n.i * 172800000 + 60000, 'succeeded', '{}'
+       first + n.i * 172800000 + 60000, 'succeeded',
+       '{"people":100000,"accounts":95000,"kinds":{"matched":{"entries":95000,"guests":0,"disabled":0},'
+    || '"unmatched_in_okta":{"entries":5000,"guests":0,"disabled":0}},"unlisted":0,"differences":{}}'
   from n join size where n.i < runs / 576;
 insert into directory_import (id, run, job, at)
 select n.i + 1, printf('i%07d', n.i), 'import', first + n.i * 172800000 from n join size where n.i < runs / 576;

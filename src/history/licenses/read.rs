@@ -129,9 +129,15 @@ impl History {
     }
 
     /// How the counts of the products went, by product and in the order of the readings: those that held at any time
-    /// between two moments.
-    pub async fn license_counts(&self, since: Timestamp, until: Timestamp) -> Result<Vec<CountsSince>, HistoryError> {
+    /// between two moments. Of these products (`skuId`), or of all.
+    pub async fn license_counts(
+        &self,
+        since: Timestamp,
+        until: Timestamp,
+        products: Option<&[&str]>,
+    ) -> Result<Vec<CountsSince>, HistoryError> {
         let (since, until) = (stamp(since), stamp(until));
+        let products = products.map(|products| serde_json::json!(products).to_string());
         let rows = sqlx::query!(
             r#"select license.sku, product.part_number, product.name, first.at as since, later.at as "until?",
                       license.bought, license.assigned, license.warning
@@ -139,10 +145,12 @@ impl History {
                  join license_product as product on product.sku = license.sku
                  join license_reading as first on first.id = license.since
                  left join license_reading as later on later.id = license.until
-                where first.at <= ? and (later.at is null or later.at >= ?)
+                where first.at <= ?1 and (later.at is null or later.at >= ?2)
+                  and (?3 is null or product.sku in (select value from json_each(?3)))
                 order by product.name, license.sku, license.since"#,
             until,
-            since
+            since,
+            products
         )
         .fetch_all(&self.reader)
         .await?;
@@ -161,6 +169,11 @@ impl History {
                 })
             })
             .collect()
+    }
+
+    /// The products (`skuId`) that were ever read, by name.
+    pub async fn license_products(&self) -> Result<Vec<String>, HistoryError> {
+        Ok(sqlx::query_scalar!("select sku from license_product order by name, sku").fetch_all(&self.reader).await?)
     }
 
     /// When the licenses were read first and last.

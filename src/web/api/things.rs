@@ -108,7 +108,7 @@ pub(super) async fn counts(State(lent): State<Lent>, uri: Uri) -> Answer {
         || now.to_zoned((lent.zone)()).checked_sub(Span::new().days(90)).map_or(Timestamp::MIN, |it| it.timestamp());
     let since = query.moment("since", &lent)?.unwrap_or_else(usual);
     let until = query.moment("until", &lent)?.unwrap_or(now);
-    Ok(json(tables::licenses::counts(&lent.history.license_counts(since, until).await?).to_json()))
+    Ok(json(tables::licenses::counts(&lent.history.license_counts(since, until, None).await?).to_json()))
 }
 
 /// The import that is asked for: a run's, else the newest, of a job or of all.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::charts::line::{Ahead, LineChart, Series, Span};
 use super::frame::{Asked, Frame, Section, Trouble, page};
 use super::grid::{Grid, Item};
-use super::parts::{Empty, Eye, Link, When};
+use super::parts::{Empty, Eye, Link, Pager, When, grouped, query};
 use crate::history::events::EventFilter;
 use crate::history::licenses::{CountsSince, LicenseSnapshot};
 use crate::tables;
@@ -20,11 +20,17 @@ use crate::tables;
 const SPANS: [i64; 4] = [90, 30, 365, 7];
 /// Things that were noticed, on the page.
 const EVENTS: u32 = 20;
+/// Products whose counts over time are drawn on a page.
+const DRAWN: u64 = 8;
+/// Counts of a product in the table below its chart.
+const COUNTS: usize = 60;
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Back {
     days: i64,
+    /// Of the pages of products, from 1.
+    products: u64,
 }
 
 #[derive(Debug, Template)]
@@ -38,6 +44,7 @@ struct Licenses {
     /// Days, and whether they are those that are shown.
     spans: Vec<(i64, bool)>,
     products: Vec<Product>,
+    pager: Pager,
     events: Grid,
 }
 
@@ -69,7 +76,10 @@ async fn licenses(asked: &Asked, back: Back) -> Result<Licenses, Trouble> {
     let latest = history.latest_licenses().await?;
     let since =
         eye.now.to_zoned(eye.zone.clone()).checked_sub(days.days()).map_or(eye.now, |moment| moment.timestamp());
-    let counts = history.license_counts(since, eye.now).await?;
+    let all = history.license_products().await?;
+    let page = back.products.clamp(1, (all.len() as u64).div_ceil(DRAWN).max(1));
+    let drawn: Vec<&str> = paged(&all, page).iter().map(String::as_str).collect();
+    let counts = history.license_counts(since, eye.now, Some(&drawn)).await?;
     let first = history.license_readings().await?.map_or(since, |(first, _)| first.max(since));
     let span = Span { from: first.min(eye.now), to: eye.now, zone: eye.zone.clone() };
     let events = history.list_events(&EventFilter { limit: Some(EVENTS), ..EventFilter::default() }).await?;
@@ -95,6 +105,7 @@ async fn licenses(asked: &Asked, back: Back) -> Result<Licenses, Trouble> {
         ahead: ahead(latest.as_ref(), eye),
         spans: spans.map(|span| (span, span == days)).to_vec(),
         products: products(&counts, &span, latest.as_ref(), eye),
+        pager: pager(page, all.len() as u64, days),
         events: Grid::of(
             "events",
             "What runs noticed, newest first",
@@ -103,6 +114,26 @@ async fn licenses(asked: &Asked, back: Back) -> Result<Licenses, Trouble> {
             &[],
         ),
     })
+}
+
+/// Those of the products that a page shows.
+fn paged(all: &[String], page: u64) -> &[String] {
+    let skipped = usize::try_from((page - 1) * DRAWN).unwrap_or(usize::MAX).min(all.len());
+    let rest = &all[skipped..];
+    &rest[..rest.len().min(DRAWN as usize)]
+}
+
+fn pager(page: u64, count: u64, days: i64) -> Pager {
+    let link = |page: u64| query("/licenses", &[("days", &days.to_string()), ("products", &page.to_string())]);
+    let (first, last) = ((page - 1) * DRAWN + 1, (page * DRAWN).min(count));
+    Pager {
+        label: "More products",
+        newer: (page > 1).then(|| link(page - 1)),
+        older: (last < count).then(|| link(page + 1)),
+        back: "Before",
+        on: "Next",
+        said: format!("products {} to {} of {}", grouped(first), grouped(last), grouped(count)),
+    }
 }
 
 /// Every subscription's date that is not past, the next one first.
@@ -159,13 +190,18 @@ fn product(
     let within = ends.filter(|at| at.duration_since(eye.now) < eye.now.duration_since(span.from).max(YEAR));
     let ahead: Vec<Ahead> = within.into_iter().map(|at| Ahead { at, what: date_ahead(at, eye) }).collect();
     let chart = LineChart::of(&format!("chart-{place}"), name, &series, span, &ahead)?;
-    let rows = counts.iter().rev().map(|one| {
+    let rows = counts.iter().rev().take(COUNTS).map(|one| {
         let number = |count: i64| Item::Number(count.to_string());
         vec![Item::When(When::exact(one.since, eye)), number(one.bought), number(one.assigned), number(one.free)]
     });
     let counts = Grid::new(
         &format!("counts-{place}-table"),
-        &format!("Counts of {name}, newest first"),
+        &match counts.len() {
+            all if all > COUNTS => {
+                format!("The newest {COUNTS} of {} counts of {name}, newest first", grouped(all as u64))
+            }
+            _ => format!("Counts of {name}, newest first"),
+        },
         &["Since", "Bought", "Assigned", "Free"],
         rows.collect(),
     );

@@ -88,7 +88,7 @@ async fn over_time(desk: &Desk, asked: &LicensesArgs, glyphs: Glyphs) -> Result<
     let until = asked.until.as_ref().map_or(desk.now, at);
     let (counts, readings) = match &desk.history {
         None => (Vec::new(), None),
-        Some(history) => (history.license_counts(since, until).await?, history.license_readings().await?),
+        Some(history) => (history.license_counts(since, until, None).await?, history.license_readings().await?),
     };
     let rows = licenses::counts(&counts);
     let text = match readings {
