@@ -60,8 +60,10 @@ impl Cage {
         let hook = cage.file("hook", &format!("{}/{}", cage.hook.url, of("address")));
         let ping = cage.file("ping", &format!("{}/{}", cage.hook.url, of("switch")));
         let (key, password) = (cage.file("hook-key", &of("signature")), cage.file("smtp", &of("password")));
+        // A managers job that began by itself would leave nothing to plan.
         cage.always = format!(
-            "{OFTEN}\nsave_bodies = true\n[jobs.look]\nkind = \"request\"\npath = \"/users?$select=id&$top=999\"\nsave_bodies = true\n\
+            "{OFTEN}\nschedule = \"0 0 1 1 *\"\nsave_bodies = true\n[jobs.managers]\nschedule = \"0 0 1 1 *\"\n\
+             [jobs.look]\nkind = \"request\"\npath = \"/users?$select=id&$top=999\"\nsave_bodies = true\n\
              [notices.office]\nkind = \"webhook\"\nurl = {hook}\nsigning_key = {key}\n\
              [notices.dead]\nkind = \"ping\"\nurl = {ping}\njobs = [\"managers\"]\n\
              [notices.mail]\nkind = \"smtp\"\nhost = \"127.0.0.1\"\nport = 9\ntls = \"none\"\nusername = \"graphkeeper\"\n\
