@@ -26,7 +26,7 @@ async fn the_readme_shows_what_the_demo_shows() {
     for (look, name, path) in [(LIGHT, "overview", "/"), (DARK, "run", run.as_str())] {
         browser.look(look).await;
         browser.open(&format!("{}{path}", demo.page)).await;
-        fs::write(pictures().join(format!("readme/{name}.png")), browser.picture(Some(900)).await).unwrap();
+        fs::write(pictures().join(format!("readme/{name}.png")), browser.picture(Some(1_240)).await).unwrap();
         assert!(readme.contains(&format!("(docs/{name}.png)")), "the README shows it");
     }
     println!("browser: the README's pictures in {}", pictures().join("readme").display());
