@@ -118,9 +118,8 @@ async fn licenses(asked: &Asked, back: Back) -> Result<Licenses, Trouble> {
 
 /// Those of the products that a page shows.
 fn paged(all: &[String], page: u64) -> &[String] {
-    let skipped = usize::try_from((page - 1) * DRAWN).unwrap_or(usize::MAX).min(all.len());
-    let rest = &all[skipped..];
-    &rest[..rest.len().min(DRAWN as usize)]
+    let [drawn, before] = [DRAWN, page - 1].map(|count| usize::try_from(count).unwrap_or(usize::MAX));
+    all.chunks(drawn).nth(before).unwrap_or_default()
 }
 
 fn pager(page: u64, count: u64, days: i64) -> Pager {
