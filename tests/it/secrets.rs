@@ -1,5 +1,5 @@
-//! Secrets never leave: not in what is printed or logged at any level, not in the history, not in arguments, not in what the
-//! page says.
+//! Secrets never leave: not in what is printed or logged at any level, not in the history, not in arguments, not in
+//! what the page says.
 
 mod commands;
 mod newcomers;

@@ -15,8 +15,9 @@ const BESIDE: [&str; 5] = ["/metrics", "/healthz", "/readyz", "/api/v1/openapi.j
 /// The most pages that are looked at. Each job, outcome and person has its own address in several lists.
 const MOST: usize = 400;
 
-/// Every answer, head and body: whatever the API's document describes, of everything there is, what stands beside it, and every
-/// page to which a page leads, and what is told while a run goes on. `token` opens it; who has none, or a wrong one, is answered too.
+/// Every answer, head and body: whatever the API's document describes, of everything there is, what stands beside it, every
+/// page to which a page leads, and what is told while a run goes on. `token` opens it; who has none, or a wrong one, is
+/// answered too.
 pub(super) async fn everything(org: &Org, page: &Page, token: &str) -> String {
     let mut said = String::new();
     for given in ["", "Bearer not-the-token-but-one-that-somebody-tried", &format!("Basic {token}")] {

@@ -16,7 +16,8 @@ fn configuration(org: &Org, hook: &Hook) -> String {
     let (arrives, lost) = (org.secret("hook", &hook.url), org.secret("nowhere", "http://127.0.0.1:9/hook"));
     format!(
         "[web]\nlisten = \"127.0.0.1:0\"\n[entra.app]\nclient_secret_ends = \"{ends}\"\n\
-         [jobs.licenses]\nschedule = \"{hourly}\"\ncatch_up_within = \"5 hours\"\n[jobs.managers]\nschedule = \"0 0 1 1 *\"\n\
+         [jobs.licenses]\nschedule = \"{hourly}\"\ncatch_up_within = \"5 hours\"\n\
+         [jobs.managers]\nschedule = \"0 0 1 1 *\"\n\
          [jobs.keepalive]\nschedule = \"0 0 1 1 *\"\nmin_interval = \"0 seconds\"\nsave_bodies = true\n\
          [notices.office]\nkind = \"webhook\"\nurl = {arrives}\non = \"change\"\n\
          [notices.lost]\nkind = \"webhook\"\nurl = {lost}\n",
