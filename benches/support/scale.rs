@@ -73,6 +73,7 @@ async fn past_run(history: &History, id: &str) -> RunId {
         started_at: at(0),
         pid: 7,
         host: "host".to_owned(),
+        for_one: false,
         moment: None,
     };
     history.open_run(&new).await.expect("the run opens");

@@ -53,7 +53,7 @@ words! {
 }
 
 impl Reason {
-    /// Whether the person's manager in Entra is known to be as it should be, or is none of our business.
+    /// Whether the person's manager in Entra is known to be as it should be, is to be made so, or is none of our business.
     #[must_use]
     pub const fn is_resolved(self) -> bool {
         matches!(

@@ -38,7 +38,7 @@ impl History {
             // By name: SQLite cannot know that those that ended well may be few.
             let ended = sqlx::query_scalar!(
                 r#"select ended_at as "ended_at!" from run indexed by run_by_job_and_outcome
-                    where job = ? and outcome = ? and trigger in ('schedule', 'startup', 'manual')
+                    where job = ? and outcome = ? and trigger in ('schedule', 'startup', 'manual') and for_one = 0
                     order by started_at desc limit 1"#,
                 job,
                 outcome
@@ -121,6 +121,17 @@ impl History {
                 Ok((row.job, reason, count))
             })
             .collect()
+    }
+
+    /// How many people are parked under a job.
+    pub async fn count_parked(&self, job: &str) -> Result<u64, HistoryError> {
+        let count = sqlx::query_scalar!(
+            r#"select count(*) as "count!: i64" from parked where job = ? and ended_as is null"#,
+            job
+        )
+        .fetch_one(&self.reader)
+        .await?;
+        Row { table: "parked", id: job }.number("count", count)
     }
 
     /// How many writes a run made, by kind and by what is known of them.

@@ -30,6 +30,8 @@ pub struct NewRun {
     pub started_at: Timestamp,
     pub pid: u32,
     pub host: String,
+    /// Whether it is about one person alone, and so does not speak for the job.
+    pub for_one: bool,
     /// The scheduled moment that it is the run of, and what became of that: written together with the run.
     pub moment: Option<(Timestamp, Disposition)>,
 }
@@ -183,8 +185,8 @@ impl History {
             })));
         }
         let done = sqlx::query!(
-            "insert into run (id, job, kind, trigger, caller, config_fingerprint, started_at, pid, host)
-             values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (id) do nothing",
+            "insert into run (id, job, kind, trigger, caller, config_fingerprint, started_at, pid, host, for_one)
+             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (id) do nothing",
             id,
             run.job,
             kind,
@@ -193,7 +195,8 @@ impl History {
             run.config_fingerprint,
             started_at,
             pid,
-            run.host
+            run.host,
+            run.for_one
         )
         .execute(&mut *tx)
         .await?;
@@ -347,14 +350,14 @@ impl History {
     }
 
     /// The newest ended run in which a job did what it is for: by schedule, at startup or by hand. Plans, approvals and
-    /// undoings, refused ones too, do not hide it.
+    /// undoings, refused ones too, do not hide it, nor does a run for one person.
     pub async fn last_run_proper(&self, job: &str) -> Result<Option<Run>, HistoryError> {
         let row = sqlx::query_as!(
             RunRow,
             r#"select id, job, kind, trigger, caller, config_fingerprint, started_at, pid, host, ended_at, outcome, reason,
                       message, hint, tally, unresolved
                  from run
-                where job = ? and trigger in ('schedule', 'startup', 'manual') and outcome is not null
+                where job = ? and trigger in ('schedule', 'startup', 'manual') and for_one = 0 and outcome is not null
                 order by started_at desc, rowid desc limit 1"#,
             job
         )

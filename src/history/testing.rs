@@ -82,6 +82,7 @@ pub(crate) fn a_run(id: &str, trigger: Trigger, started: i64) -> NewRun {
         started_at: at(started),
         pid: 7,
         host: "host".to_owned(),
+        for_one: false,
         moment: None,
     }
 }

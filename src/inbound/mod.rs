@@ -126,21 +126,19 @@ impl Seats {
         while self.open.try_join_next().is_some() {}
         while self.open.len() >= self.most {
             self.asking.retain(|guest| guest.patience.asks() && !guest.task.is_finished());
-            let oldest = self.asking.front().map(|guest| (guest.since + SEATED, guest.task.clone()));
+            let oldest = self.asking.front().map(|guest| guest.since + SEATED);
             let leaves = async {
                 match oldest {
-                    Some((when, task)) => {
-                        tokio::time::sleep_until(when).await;
-                        task.abort();
-                    }
+                    Some(when) => tokio::time::sleep_until(when).await,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
                 Some(_) = self.open.join_next() => {}
-                () = leaves => {
+                // It may have begun to ask meanwhile.
+                () = leaves => if let Some(guest) = self.asking.pop_front().filter(|guest| guest.patience.asks()) {
                     debug!("a connection to the {} asked for nothing and made room for another", self.place);
-                    self.asking.pop_front();
+                    guest.task.abort();
                     // Its own end, or another's.
                     let _ = self.open.join_next().await;
                 }

@@ -233,6 +233,7 @@ impl Runner {
                 started_at: started,
                 pid: std::process::id(),
                 host: self.host.clone(),
+                for_one: matches!(order.task, Task::One(_)),
                 moment: order.moment,
             })
             .await

@@ -119,7 +119,7 @@ pub struct State {
     pub running: Option<Running>,
     pub paused: Option<Pause>,
     pub plans: Vec<PlanId>,
-    pub parked: usize,
+    pub parked: u64,
     /// Those that it signs in with.
     pub identities: Vec<Known>,
     /// What the last keepalive run found of the subscription.
@@ -154,7 +154,7 @@ impl State {
             running,
             paused: None,
             plans: history.list_plans(Some(job), true, PLANS).await?.into_iter().map(|plan| plan.id).collect(),
-            parked: history.list_parked(Some(job)).await?.len(),
+            parked: history.count_parked(job).await?,
             identities: Vec::new(),
             gauge: history.last_gauge(job).await?,
             broken: Vec::new(),

@@ -27,6 +27,9 @@ async fn the_last_success_is_the_newest_run_that_did_the_jobs_own_work() {
     for (id, trigger) in [("run4", Trigger::Approve), ("run5", Trigger::Undo), ("run6", Trigger::Plan)] {
         ended(history, (id, trigger), Outcome::Succeeded, 30).await;
     }
+    let one = NewRun { for_one: true, ..a_run("run9", Trigger::Manual, 35) };
+    history.open_run(&one).await.unwrap();
+    history.close_run(&closing(&one.id, Outcome::Succeeded, 36)).await.unwrap();
     assert_eq!(history.last_success("managers").await.unwrap(), Some(at(25)));
     ended(history, ("run7", Trigger::Startup), Outcome::Succeeded, 40).await;
     history.open_run(&a_run("run8", Trigger::Schedule, 50)).await.unwrap();

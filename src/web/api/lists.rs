@@ -95,8 +95,11 @@ fn reach(query: &Query) -> Result<u32, Problem> {
 
 pub(super) async fn calls(State(lent): State<Lent>, Path(id): Path<String>, uri: Uri) -> Answer {
     let query = Query::read(&uri, &["limit", "cursor"])?;
-    let rows = lent.history.calls_of_run(&run_named(&lent, &id).await?).await?;
-    counted(rows, &query, &uri, |rows| tables::calls::table(rows, &(lent.zone)()).to_json())
+    let (before, limit) = (query.parsed("cursor")?.unwrap_or(0_u32), query.limit()?);
+    let run = run_named(&lent, &id).await?;
+    let rows = lent.history.some_calls_of_run(&run, before.into(), limit + 1).await?;
+    let json = |rows: &[_]| tables::calls::table(rows, &(lent.zone)()).to_json();
+    Ok(page(rows, (&query, limit), &uri, |_| before.saturating_add(limit).to_string(), json))
 }
 
 const RANGE: [&str; 5] = ["job", "since", "until", "limit", "cursor"];

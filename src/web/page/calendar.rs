@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use askama::Template;
 use axum::extract::Query;
 use axum::response::Response;
-use jiff::civil::Date;
+use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use serde::Deserialize;
@@ -89,7 +89,7 @@ pub(super) async fn show(asked: Asked, Query(until): Query<Until>) -> Response {
 async fn calendar(asked: &Asked, until: &Until) -> Result<Calendar, Trouble> {
     let eye = &asked.eye;
     let today = eye.now.to_zoned(eye.zone.clone()).date();
-    let last = until.until.parse::<Date>().unwrap_or(today).min(today);
+    let last = last_day(&until.until, today);
     let (first, after) = (last.saturating_sub((DAYS - 1).days()), last.saturating_add(1.day()));
     let (since, end) = (midnight(first, eye), midnight(after, eye));
     let (mut jobs, mut legend) = (Vec::new(), Legend::default());
@@ -134,6 +134,12 @@ async fn calendar(asked: &Asked, until: &Until) -> Result<Calendar, Trouble> {
     })
 }
 
+/// The newest day to show: as asked, where that is a day of the past. Days at the end of the calendar have no neighbors, and
+/// nothing ran before 1970.
+fn last_day(asked: &str, today: Date) -> Date {
+    asked.parse::<Date>().unwrap_or(today).min(today).max(date(1970, 2, 1))
+}
+
 fn midnight(date: Date, eye: &Eye) -> Option<Timestamp> {
     date.to_zoned(eye.zone.clone()).ok().map(|moment| moment.timestamp())
 }
@@ -161,7 +167,8 @@ async fn moments(asked: &Asked, job: &str, (first, last): (Date, Date)) -> Resul
     let mut day = last;
     while day >= first {
         moments.extend(read(day, day, CELLS + 1).await?);
-        day = day.saturating_sub(1.day());
+        let Ok(before) = day.yesterday() else { break };
+        day = before;
     }
     Ok(moments)
 }
@@ -222,6 +229,14 @@ mod tests {
             run: matches!(disposition, Disposition::Ran).then(|| RunId::stored("aaaa0001")),
             reason: None,
         }
+    }
+
+    #[test]
+    fn the_days_end_today_or_at_a_day_of_the_past_that_clocks_know() {
+        let today = date(2026, 11, 21);
+        let days = ["2026-11-20", "2026-12-24", "9999-12-31", "-009999-01-01", "yesterday", ""]
+            .map(|asked| last_day(asked, today));
+        assert_eq!(days, [date(2026, 11, 20), today, today, date(1970, 2, 1), today, today]);
     }
 
     #[test]

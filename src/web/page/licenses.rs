@@ -179,10 +179,7 @@ fn product(
     latest: Option<&LicenseSnapshot>,
     eye: &Eye,
 ) -> Option<Product> {
-    let series = |name: &'static str, value: fn(&CountsSince) -> i64| Series {
-        name,
-        steps: counts.iter().map(|one| (one.since.max(span.from), value(one))).collect(),
-    };
+    let series = |name, value: fn(&CountsSince) -> i64| Series { name, steps: steps(counts, span, value) };
     let series =
         [series("bought", |one| one.bought), series("assigned", |one| one.assigned), series("free", |one| one.free)];
     let ends = latest.and_then(|latest| latest.next_lifecycle(sku)).filter(|at| *at > eye.now);
@@ -207,9 +204,51 @@ fn product(
     Some(Product { name: name.to_owned(), chart, counts })
 }
 
+/// How a count went. Between a reading that found the product gone and the one that found it again there is nothing.
+fn steps(counts: &[&CountsSince], span: &Span, value: fn(&CountsSince) -> i64) -> Vec<(Timestamp, i64)> {
+    let mut steps = Vec::with_capacity(counts.len());
+    for (place, one) in counts.iter().enumerate() {
+        steps.push((one.since.max(span.from), value(one)));
+        let next = counts.get(place + 1).map(|next| next.since);
+        steps.extend(one.until.filter(|until| next != Some(*until)).map(|until| (until.max(span.from), 0)));
+    }
+    steps
+}
+
 /// A date further ahead is told by the table alone: it would press the past into a line.
 const YEAR: jiff::SignedDuration = jiff::SignedDuration::from_hours(24 * 366);
 
 fn date_ahead(at: Timestamp, eye: &Eye) -> String {
     format!("until {}", at.to_zoned(eye.zone.clone()).strftime("%Y-%m-%d"))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+
+    #[test]
+    fn a_product_that_is_gone_is_not_drawn_on_and_one_that_comes_back_leaves_a_gap() {
+        let at = |day: i64| Timestamp::from_second(day * 86_400).unwrap();
+        let held = |since: i64, until: Option<i64>, bought| CountsSince {
+            sku: "one".to_owned(),
+            part_number: "ONE".to_owned(),
+            name: "One".to_owned(),
+            since: at(since),
+            until: until.map(at),
+            bought,
+            assigned: 0,
+            free: bought,
+        };
+        let span = Span { from: at(2), to: at(30), zone: TimeZone::UTC };
+        let drawn = |counts: &[CountsSince]| -> Vec<(i64, i64)> {
+            let counts: Vec<&CountsSince> = counts.iter().collect();
+            let steps = steps(&counts, &span, |one| one.bought);
+            steps.into_iter().map(|(when, value)| (when.as_second() / 86_400, value)).collect()
+        };
+        assert_eq!(drawn(&[held(1, Some(5), 7), held(5, None, 8)]), [(2, 7), (5, 8)]);
+        assert_eq!(drawn(&[held(1, Some(5), 7)]), [(2, 7), (5, 0)]);
+        assert_eq!(drawn(&[held(3, Some(5), 7), held(9, None, 8)]), [(3, 7), (5, 0), (9, 8)]);
+    }
 }

@@ -164,9 +164,11 @@ fn summary(read: &Jobs) -> String {
     let tones = || states().filter_map(|state| state.last.as_ref()?.outcome).map(words::tone);
     let of = |wanted: Tone| tones().filter(|tone| *tone == wanted).count();
     let needed = read.identities.iter().filter(|known| words::of_condition(known.state.condition) == Tone::Bad);
+    let dead = |state: &State| state.running.as_ref().is_some_and(|running| running.alive == Some(false));
     let silent = read.channels.iter().filter(|channel| channel.failing.is_some());
     let parts = [
         (of(Tone::Bad), "did not do its work", "did not do their work"),
+        (states().filter(|state| dead(state)).count(), "cut off", "cut off"),
         (of(Tone::Fair), "to be looked at", "to be looked at"),
         (states().map(|state| state.plans.len()).sum(), "plan to be approved", "plans to be approved"),
         (needed.count(), "sign-in that does not work", "sign-ins that do not work"),
@@ -181,7 +183,7 @@ fn summary(read: &Jobs) -> String {
     let parts: Vec<String> = parts.iter().filter_map(told).collect();
     let verdict = if parts.is_empty() { "nothing waits for anybody".to_owned() } else { parts.join(", ") };
     let jobs = counted(read.jobs.len() as u64, "job");
-    let running = states().filter(|state| state.running.is_some()).count();
+    let running = states().filter(|state| state.running.is_some() && !dead(state)).count();
     let running = if running > 0 { format!("; {running} running now") } else { String::new() };
     format!("{jobs}: {verdict}{running}.")
 }

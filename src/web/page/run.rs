@@ -13,11 +13,12 @@ use super::frame::{Asked, Frame, Section, Trouble, page, run_id};
 use super::grid::{Grid, Item};
 use super::parts::{Badge, Link, Pager, Prose, When, grouped, path, query};
 use super::share::{Counted, Shares};
-use super::words;
+use super::words::{self, Tone};
 use crate::domain::decision::{Kinds, Tally};
 use crate::domain::event::Event;
 use crate::domain::run::{JobKind, Trigger};
 use crate::history::runs::Run;
+use crate::jobs::lock;
 use crate::reconcile::meaning::{meaning, remedy};
 use crate::tables;
 use crate::tables::words::duration;
@@ -118,13 +119,14 @@ async fn run(asked: &Asked, id: &str, place: Place) -> Result<RunPage, Trouble> 
         let [changes, calls] = [changes, calls].map(|page| if page > 1 { page.to_string() } else { String::new() });
         query(&path("runs", id.as_str()), &[("changes", &changes), ("calls", &calls)])
     };
+    let is_dead = run.outcome.is_none() && lock::is_held(&asked.lent.state_directory, &run.job) == Some(false);
     Ok(RunPage {
         frame: asked.frame(Section::Runs, format!("Run {id} of {}", run.job)),
-        badge: Badge::outcome(run.outcome),
+        badge: if is_dead { Badge::new(Tone::Bad, "cut off") } else { Badge::outcome(run.outcome) },
         hint: run.hint.as_ref().map(|hint| Prose::new(hint.replace("RUN", id.as_str()))),
         began: When::exact(run.started_at, eye),
         ago: When::ago(run.started_at, eye),
-        took: took(&run),
+        took: if is_dead { "cut off; the next run settles it".to_owned() } else { took(&run) },
         requests: requests(&run),
         plans: history.plans_of_run(&id).await?.iter().map(|plan| Link::plan(plan.as_str())).collect(),
         notes: notes(&run),

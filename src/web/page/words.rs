@@ -73,7 +73,8 @@ pub(super) const fn of_condition(condition: Condition) -> Tone {
 /// Why a person was left alone, or was not.
 pub(super) const fn of_reason(reason: Reason) -> Tone {
     match reason {
-        Reason::Agreed | Reason::Planned => Tone::Good,
+        Reason::Agreed => Tone::Good,
+        Reason::Planned => Tone::Calm,
         reason if reason.is_resolved() => Tone::Quiet,
         _ => Tone::Fair,
     }

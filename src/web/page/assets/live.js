@@ -63,9 +63,14 @@
       while (asked) {
         asked = false;
         const answer = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store" });
-        if (!answer.ok) break;
+        if (!answer.ok) {
+          // What is shown is of before; the next minute tries again.
+          show("away", "Not current");
+          break;
+        }
         place(new DOMParser().parseFromString(await answer.text(), "text/html"));
         tick();
+        if (stream?.readyState === EventSource.OPEN) show("live", "Live");
       }
     } catch {
       // The service is away; the stream comes back first, and asks again.
@@ -127,6 +132,8 @@
 
   tick();
   setInterval(tick, 1000);
+  // Not everything is told: that nothing happens any more, or that a date passes.
+  setInterval(() => { if (document.visibilityState === "visible") refresh(); }, 60000);
   document.addEventListener("visibilitychange", look);
   window.addEventListener("pagehide", () => { close(); missed = true; });
   window.addEventListener("pageshow", look);
