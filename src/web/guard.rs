@@ -72,11 +72,6 @@ pub(super) enum Denied {
 }
 
 impl Gate {
-    /// Whether both ask for the same token, or for none.
-    pub(super) fn lets_in_as(&self, other: &Self) -> bool {
-        self.token == other.token
-    }
-
     /// Judges a request by its head.
     pub(super) fn judge(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Denied> {
         if !matches!(*method, Method::GET | Method::HEAD) {

@@ -151,11 +151,8 @@ impl Keeper {
         };
         let listen = setup.gate.listen;
         if let Some(open) = self.open.as_ref().filter(|open| open.listen == listen && !open.serving.is_finished()) {
-            // Whoever was let in by another token is not kept on: streams end with the connection.
-            if open.gate.borrow().lets_in_as(&setup.gate) {
-                open.gate.send_replace(setup.gate);
-                return self.tell.borrow().clone();
-            }
+            open.gate.send_replace(setup.gate);
+            return self.tell.borrow().clone();
         }
         // Another address may overlap with the one before, as 0.0.0.0 does with every other.
         self.close().await;
