@@ -146,6 +146,8 @@ impl History {
                  join license_reading as first on first.id = license.since
                  left join license_reading as later on later.id = license.until
                 where first.at <= ?1 and (later.at is null or later.at >= ?2)
+                  -- the same once more by number, for which no reading has to be looked up
+                  and (license.until is null or license.until >= (select min(id) from license_reading where at >= ?2))
                   and (?3 is null or product.sku in (select value from json_each(?3)))
                 order by product.name, license.sku, license.since"#,
             until,

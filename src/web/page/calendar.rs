@@ -19,11 +19,11 @@ use crate::history::moments::MomentFilter;
 use crate::tables;
 
 /// Days on a page.
-const DAYS: i64 = 14;
+const DAYS: i64 = 7;
 /// Cells of a day: a job on a schedule of seconds has more.
 const CELLS: usize = 96;
 /// As many as fit when each day is full.
-const ALL: usize = 14 * CELLS;
+const ALL: usize = 7 * CELLS;
 /// Missed moments that are listed.
 const MISSED: usize = 50;
 

@@ -21,9 +21,9 @@ const SPANS: [i64; 4] = [90, 30, 365, 7];
 /// Things that were noticed, on the page.
 const EVENTS: u32 = 20;
 /// Products whose counts over time are drawn on a page.
-const DRAWN: u64 = 8;
+const DRAWN: u64 = 6;
 /// Counts of a product in the table below its chart.
-const COUNTS: usize = 60;
+const COUNTS: usize = 30;
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
