@@ -21,7 +21,7 @@ pub struct Imports {
     #[arg(long)]
     pub diff: bool,
     /// How many rows at most
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,
 }
 
